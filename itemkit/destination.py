@@ -1,0 +1,122 @@
+"""Where outputs go: their keys, the fingerprint that tells what they were made from, and writing them safely.
+
+An output is written under a condition: nothing is there, or what is there is this item's own earlier output. Two items
+that claim one key, and somebody else's object, are conflicts that fail, never silent overwrites.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+from itemkit.errors import ObjectNotFound, OutputConflict
+from itemkit.item import Item, join_uri, split_uri
+from itemkit.operation import Operation, Output
+from itemkit.store import ChangedUnderneath, Head, Put, Store
+
+SOURCE = "fanfold-source"
+FINGERPRINT = "fanfold-fingerprint"
+# S3 takes 2 KB of user metadata an object, US-ASCII: a longer source is told by its digest.
+_LONGEST_SOURCE = 1024
+
+
+@dataclass(frozen=True)
+class Destination:
+    """The place a run writes to.
+
+    Attributes:
+        uri: ``s3://bucket/prefix/``, ending in ``/``.
+        overwrite: process again what is done, and replace objects that Fanfold did not write.
+    """
+
+    uri: str
+    overwrite: bool = False
+
+    def output_uris(self, item: Item, operation: Operation[Any], options: Any) -> tuple[str, ...]:
+        """Return the URIs of the item's outputs, the one that stands for the item first.
+
+        Raises:
+            OutputConflict: an output would replace the source itself.
+        """
+        bucket, prefix = split_uri(self.uri)
+        names = operation.names(item.output or item.name, options)
+        if item.output and len(names) == 1:
+            names = [item.output]
+        uris = tuple(join_uri(bucket, prefix + name) for name in names)
+        if item.uri in uris:
+            raise OutputConflict(f"the output of {item.uri} would replace it: choose another destination")
+        return uris
+
+    def existing(self, store: Store, uri: str, item: Item) -> Head | None:
+        """Return what lies at an output's URI, ``None`` where there is nothing.
+
+        Raises:
+            OutputConflict: it is another item's output, or (without ``overwrite``) not Fanfold's.
+        """
+        head = store.head(uri)
+        if head is None:
+            return None
+        owner = head.metadata.get(SOURCE)
+        if owner is None and not self.overwrite:
+            raise OutputConflict(f"{uri} exists and Fanfold did not write it: move it, or set 'overwrite': true")
+        if owner is not None and owner != source_mark(item.uri):
+            raise OutputConflict(f"{uri} is already the output of {owner}: choose names that keep them apart")
+        return head
+
+    def write(self, store: Store, uris: Sequence[str], outputs: Sequence[Output], mark: Mark) -> None:
+        """Write an item's outputs, the first one last."""
+        metadata = {SOURCE: source_mark(mark.item.uri), FINGERPRINT: mark.fingerprint}
+        for place, (uri, output) in reversed(list(enumerate(zip(uris, outputs, strict=True)))):
+            replaces = mark.replaces if place == 0 else None
+            self._write_one(store, Put(uri, output.body, output.content_type, metadata, replaces), mark.item)
+
+    def _write_one(self, store: Store, put: Put, item: Item) -> None:
+        try:
+            store.put(put)
+        except ChangedUnderneath:
+            head = self.existing(store, put.uri, item)
+            store.put(replace(put, replaces=head.etag if head else None))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What an output carries of its origin, and what it may replace.
+
+    Attributes:
+        fingerprint: of content, operation and options.
+        replaces: the ETag of the item's earlier first output, where there is one.
+    """
+
+    item: Item
+    fingerprint: str
+    replaces: str | None = None
+
+
+def fingerprint(etag: str, operation: Operation[Any], options: Any) -> str:
+    """Hash what an output depends on: the source's ETag, the operation with its version, and the options."""
+    told = json.dumps([etag, operation.name, operation.version, operation.normalise(options)], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def is_done(store: Store, item: Item, existing: Head, print_of: Any) -> bool:
+    """Tell whether an existing output was made from the item as it is now.
+
+    ``print_of`` maps an ETag to the fingerprint; the source is asked for its ETag when the listing did not say it.
+    """
+    etag = item.etag
+    if etag is None:
+        head = store.head(item.uri)
+        if head is None:
+            raise ObjectNotFound(f"cannot read {item.uri}: it does not exist; check the bucket and the key")
+        etag = head.etag
+    return bool(existing.metadata.get(FINGERPRINT) == print_of(etag))
+
+
+def source_mark(uri: str) -> str:
+    """Return a source's URI as US-ASCII metadata, or its digest where it is too long."""
+    mark = quote(uri, safe="/:")
+    return mark if len(mark) <= _LONGEST_SOURCE else "sha256:" + hashlib.sha256(uri.encode()).hexdigest()

@@ -1,0 +1,120 @@
+"""The Lambda edge of an operation: parse the event, run the batch, write its records, answer its result.
+
+The only place of the kit that knows Powertools and the environment.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+
+from itemkit.batch import Task, run_batch
+from itemkit.destination import Destination
+from itemkit.errors import PermanentError, TransientError
+from itemkit.event import BatchResult, Event, write_records
+from itemkit.item import Item
+from itemkit.operation import Operation
+from itemkit.record import Record, Status
+from itemkit.select import Select
+from itemkit.store import S3Store, Store
+from itemkit.tally import Tally
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+# Failed and deferred items a batch result shows; all of them are in its records.
+FAILURES_SHOWN = 3
+
+
+def lambda_handler(operation: Operation[Any], store: Store | None = None) -> Handler:
+    """Make the Lambda handler of an operation.
+
+    It answers a batch event with a batch result, and ``{"Check": {"options": ..., "sample": uri}}`` with the normalised
+    options and the operation's description (``{"Check": {}}``: the description alone). It raises InvalidJob for options
+    that do not fit, and TransientError when the records cannot be written; never for an item.
+    """
+    logger, tracer, metrics = Logger(service=operation.name), Tracer(service=operation.name), Metrics("Fanfold")
+    connected = functools.cache(lambda: store or S3Store())
+
+    @logger.inject_lambda_context(clear_state=True)
+    @tracer.capture_lambda_handler(capture_response=False)
+    @metrics.log_metrics
+    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        if "Check" in event:
+            return _check(operation, event["Check"], connected)
+        batch = Event.parse(event)
+        logger.append_keys(run=batch.settings.get("run"), batch=batch.batch)
+        answer = _process(operation, batch, connected(), context)
+        _publish(metrics, operation.name, answer)
+        logger.info("batch done", extra={"counts": dict(answer.tally.counts), "failures": answer.failures})
+        return answer.to_json()
+
+    return cast(Handler, handle)
+
+
+def _check(operation: Operation[Any], question: Mapping[str, Any], store: Callable[[], Store]) -> dict[str, Any]:
+    answer = operation.describe()
+    if "options" not in question:
+        return answer
+    options = operation.parse(question["options"])
+    sample = question.get("sample")
+    if sample and operation.sample_bytes:
+        operation.check(options, _head_of(store(), sample, operation.sample_bytes))
+    else:
+        operation.check(options, None)
+    return {**answer, "normalised": operation.normalise(options)}
+
+
+def _head_of(store: Store, uri: str, most: int) -> bytes | None:
+    """Read the beginning of a sample; an unreadable object is that item's failure, not the job's."""
+    try:
+        with store.open(uri) as (_, stream):
+            body: bytes = stream.read(most)
+    except PermanentError:
+        return None
+    return body
+
+
+def _process(operation: Operation[Any], event: Event, store: Store, context: Any) -> BatchResult:
+    records = _run(operation, event, store, time.monotonic() + context.get_remaining_time_in_millis() / 1000)
+    tally = Tally()
+    for record in records:
+        tally.add(record)
+    failures = [record.to_json() for record in records if record.failure][:FAILURES_SHOWN]
+    place = event.settings.get("records")
+    uri = f"{place}{event.batch}.jsonl.gz" if place else None
+    if uri:
+        _write(store, uri, records)
+    return BatchResult(event.batch, int(event.settings.get("pass", 1)), tally, uri, failures)
+
+
+def _run(operation: Operation[Any], event: Event, store: Store, deadline: float) -> list[Record]:
+    settings = event.settings
+    task = Task(
+        operation,
+        operation.parse(settings.get("options", {})),
+        Destination(settings["destination"], bool(settings.get("overwrite", False))),
+        Select.from_json(settings.get("select", {})),
+        deadline,
+    )
+    entries = list(event.items())
+    done = iter(run_batch([entry for entry in entries if isinstance(entry, Item)], task, store))
+    return [next(done) if isinstance(entry, Item) else entry for entry in entries]
+
+
+def _write(store: Store, uri: str, records: list[Record]) -> None:
+    """Write the batch's records; when they cannot be written the batch has no proof and must run again."""
+    try:
+        store.write(uri, write_records(records), "application/gzip")
+    except TransientError as error:
+        # Step Functions retries by the exact name, so a subclass must not leave the handler.
+        raise TransientError(str(error)) from error
+
+
+def _publish(metrics: Metrics, operation: str, answer: BatchResult) -> None:
+    metrics.add_dimension("operation", operation)
+    for status in Status:
+        metrics.add_metric(f"Items{status.value.title()}", MetricUnit.Count, answer.tally.counts[status.value])

@@ -1,0 +1,98 @@
+"""One item of the dataset: an object in S3, and what the manifest says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from itemkit.errors import InvalidItem
+
+# The columns of a manifest that name the object or its output; every other column travels with the item.
+NAMING_COLUMNS = ("uri", "bucket", "key", "output")
+
+
+@dataclass(frozen=True)
+class Item:
+    """An object to process.
+
+    Attributes:
+        uri: ``s3://bucket/key``.
+        name: what output names are made from: the key below the listed prefix, or the whole key of a manifest row.
+        size: bytes, where the listing said it.
+        etag: the listing's ETag, without quotes.
+        modified: seconds since the epoch, where the listing said it.
+        output: the output key the manifest asks for instead of the derived one.
+        columns: the row's other columns.
+    """
+
+    uri: str
+    name: str
+    size: int | None = None
+    etag: str | None = None
+    modified: float | None = None
+    output: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_folder_marker(self) -> bool:
+        """Tell whether this is the zero-byte object a console leaves for a folder."""
+        return self.uri.endswith("/") and not self.size
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Split ``s3://bucket/key`` into bucket and key; the key may be empty.
+
+    Raises:
+        InvalidItem: it is not an S3 URI.
+    """
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise InvalidItem(f"{uri!r} is not an S3 URI: write s3://BUCKET/KEY")
+    return bucket, key
+
+
+def join_uri(bucket: str, key: str) -> str:
+    """Return ``s3://bucket/key``."""
+    return f"s3://{bucket}/{key}"
+
+
+def listed_item(entry: Mapping[str, Any], bucket: str, prefix: str) -> Item:
+    """Read an item as the ``s3:listObjectsV2`` reader delivers it.
+
+    Names are relative to the last ``/`` of the listed prefix, as ``aws s3 sync`` has it.
+    """
+    key = str(entry["Key"])
+    return Item(
+        uri=join_uri(bucket, key),
+        name=key[prefix.rfind("/") + 1 :],
+        size=int(entry["Size"]),
+        etag=str(entry["Etag"]).strip('"'),
+        modified=float(entry["LastModified"]),
+    )
+
+
+def manifest_item(row: Mapping[str, Any], bucket: str) -> Item:
+    """Read a row of a manifest: ``uri``, or ``key`` with an optional ``bucket``; ``output`` overrides the output key.
+
+    ``bucket`` is the manifest's own, for rows that name none.
+
+    Raises:
+        InvalidItem: the row names no object.
+    """
+    uri, key = _text(row.get("uri")), _text(row.get("key"))
+    if not uri and not key:
+        raise InvalidItem(f"the row {dict(row)!r} names no object: give it a 'uri', or a 'key' (and a 'bucket')")
+    if uri:
+        bucket, key = split_uri(uri)
+        if not key:
+            raise InvalidItem(f"{uri!r} names a bucket and no object: write s3://BUCKET/KEY")
+    else:
+        bucket = _text(row.get("bucket")) or bucket
+    columns = {name: _text(value) for name, value in row.items() if name not in NAMING_COLUMNS}
+    return Item(uri=join_uri(bucket, key), name=key, output=_text(row.get("output")) or None, columns=columns)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

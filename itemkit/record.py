@@ -1,0 +1,80 @@
+"""What became of an item: its status and its record, one JSON line in the run's records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+# Messages end up in batch results (bounded) and in CSV rows (read by people).
+LONGEST_MESSAGE = 500
+
+
+class Status(StrEnum):
+    """What became of an item.
+
+    ``deferred`` is not an end: the item was not finished (a transient error, or the deadline came near).
+    """
+
+    SUCCEEDED = "succeeded"
+    SKIPPED = "skipped"
+    EXCLUDED = "excluded"
+    FAILED = "failed"
+    DEFERRED = "deferred"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an item failed or was deferred."""
+
+    type: str
+    message: str
+    retryable: bool
+
+    @classmethod
+    def of(cls, error: BaseException, *, retryable: bool) -> Failure:
+        """Describe an exception by the name of its class and its message, cut to a bounded length."""
+        return cls(type(error).__name__, str(error)[:LONGEST_MESSAGE], retryable)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One item's outcome.
+
+    Attributes:
+        uri: the object; the row itself as text when it named none.
+        outputs: the URIs written, in the operation's order.
+        milliseconds: reading, computing and writing, without waiting in line.
+        bytes_in, bytes_out, rows_in, rows_out: what went in and came out; rows are 0 where there are none.
+        output: the output key the manifest asked for.
+        columns: the manifest's other columns.
+        reason: why it was excluded or skipped.
+        facts: what the operation tells of it, such as ``{"width": 512}``.
+    """
+
+    uri: str
+    status: Status
+    outputs: tuple[str, ...] = ()
+    milliseconds: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    rows_in: int = 0
+    rows_out: int = 0
+    output: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    reason: str | None = None
+    failure: Failure | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as a JSON object; what is empty is left out."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, {}, ())}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Record:
+        """Read what ``to_json`` wrote."""
+        known = dict(value, status=Status(value["status"]), outputs=tuple(value.get("outputs", ())))
+        if "failure" in known:
+            known["failure"] = Failure(**known["failure"])
+        return cls(**known)

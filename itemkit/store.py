@@ -1,0 +1,179 @@
+"""The only door to data: S3, with errors told apart by type.
+
+Reads are bounded, writes are conditional. Every method raises PermanentError or TransientError (see ``errors``) with
+the object's URI in the message, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+from itemkit.errors import (
+    ItemError,
+    ObjectArchived,
+    ObjectForbidden,
+    ObjectNotFound,
+    PermanentError,
+    TransientError,
+)
+from itemkit.item import split_uri
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound", "NoSuchVersion"})
+_FORBIDDEN = frozenset({"403", "AccessDenied", "AllAccessDisabled", "Forbidden"})
+# Answers after which S3 asks to try again, beside every 5xx status.
+_PASSING = frozenset({"SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", "ThrottlingException"})
+_CONFLICT = frozenset({"412", "409", "PreconditionFailed", "ConditionalRequestConflict"})
+
+
+class ChangedUnderneath(TransientError):  # noqa: N818
+    """A conditional write found another object than it expected; look again and decide."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is known of an object without its bytes; ``etag`` is without quotes."""
+
+    size: int
+    etag: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    modified: float | None = None
+
+
+@dataclass(frozen=True)
+class Put:
+    """An object to write.
+
+    Attributes:
+        replaces: the ETag of the object it may replace; ``None``: there must be none.
+    """
+
+    uri: str
+    body: bytes
+    content_type: str = "application/octet-stream"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    replaces: str | None = None
+
+
+class Store(Protocol):
+    """What a batch needs of a store; see ``S3Store``."""
+
+    def head(self, uri: str) -> Head | None:
+        """Return what is known of an object, ``None`` where there is none."""
+        ...
+
+    def open(self, uri: str) -> Any:
+        """Open an object for reading: a context manager of ``(Head, stream)``."""
+        ...
+
+    def put(self, put: Put) -> None:
+        """Write an object under its condition; raises ChangedUnderneath when the condition does not hold."""
+        ...
+
+    def write(self, uri: str, body: bytes, content_type: str) -> None:
+        """Write an object without a condition."""
+        ...
+
+
+class S3Store:
+    """Objects in S3. Thread-safe, as its boto3 client is."""
+
+    def __init__(self, client: S3Client | None = None) -> None:
+        self._s3 = client or boto3.client(
+            "s3", config=Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=32)
+        )
+
+    def head(self, uri: str) -> Head | None:
+        """Return what is known of an object, ``None`` where there is none."""
+        bucket, key = split_uri(uri)
+        try:
+            with _told_apart("read", uri):
+                answer = self._s3.head_object(Bucket=bucket, Key=key)
+        except ObjectNotFound:
+            return None
+        return _head(answer)
+
+    @contextmanager
+    def open(self, uri: str) -> Iterator[tuple[Head, IO[bytes]]]:
+        """Open an object for reading, as its head and a stream of its bytes."""
+        bucket, key = split_uri(uri)
+        with _told_apart("read", uri):
+            answer = self._s3.get_object(Bucket=bucket, Key=key)
+            with answer["Body"] as stream:
+                yield _head(answer), stream  # type: ignore[misc]
+
+    def put(self, put: Put) -> None:
+        """Write an object under its condition; raises ChangedUnderneath when the condition does not hold."""
+        bucket, key = split_uri(put.uri)
+        condition: Any = {"IfMatch": put.replaces} if put.replaces else {"IfNoneMatch": "*"}
+        with _told_apart("write", put.uri):
+            self._s3.put_object(
+                Bucket=bucket,
+                Key=key,
+                Body=put.body,
+                ContentType=put.content_type,
+                Metadata=dict(put.metadata),
+                **condition,
+            )
+
+    def write(self, uri: str, body: bytes, content_type: str) -> None:
+        """Write an object without a condition."""
+        bucket, key = split_uri(uri)
+        with _told_apart("write", uri):
+            self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+    def upload(self, uri: str, body: IO[bytes], content_type: str) -> None:
+        """Write a stream of any length, in parts where it is long."""
+        bucket, key = split_uri(uri)
+        with _told_apart("write", uri):
+            self._s3.upload_fileobj(body, bucket, key, ExtraArgs={"ContentType": content_type})
+
+
+def _head(answer: Any) -> Head:
+    return Head(
+        size=answer["ContentLength"],
+        etag=answer["ETag"].strip('"'),
+        metadata=answer.get("Metadata", {}),
+        modified=answer["LastModified"].timestamp(),
+    )
+
+
+@contextmanager
+def _told_apart(verb: str, uri: str) -> Iterator[None]:
+    """Turn the client's exceptions into permanent and transient errors, by their code."""
+    try:
+        yield
+    except ClientError as error:
+        raise _item_error(error, verb, uri) from error
+    except (BotoConnectionError, HTTPClientError, IncompleteReadError, OSError) as error:
+        raise TransientError(f"cannot {verb} {uri}: {error}") from error
+    except BotoCoreError as error:
+        raise PermanentError(f"cannot {verb} {uri}: {error}") from error
+
+
+def _item_error(error: ClientError, verb: str, uri: str) -> ItemError:
+    code = error.response["Error"].get("Code", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _NOT_FOUND:
+        return ObjectNotFound(f"cannot {verb} {uri}: it does not exist; check the bucket and the key")
+    if code in _FORBIDDEN:
+        return ObjectForbidden(f"cannot {verb} {uri}: access denied; grant the function's role the bucket and its key")
+    if code == "InvalidObjectState":
+        return ObjectArchived(f"cannot {verb} {uri}: it is archived; restore it first")
+    if code in _CONFLICT:
+        return ChangedUnderneath(f"cannot {verb} {uri}: it changed meanwhile")
+    if code in _PASSING or status >= 500:
+        return TransientError(f"cannot {verb} {uri}: S3 answered {code or status}; it passes")
+    return PermanentError(
+        f"cannot {verb} {uri}: S3 answered {code or status}: {error.response['Error'].get('Message')}"
+    )
