@@ -26,7 +26,7 @@ class Event:
         batch: the child execution's name; the digest of the entries when there is none.
     """
 
-    entries: Sequence[Mapping[str, Any]]
+    entries: Sequence[Any]
     settings: Mapping[str, Any]
     batch: str
 
@@ -59,7 +59,7 @@ class Event:
             except InvalidItem as error:
                 yield _invalid(entry, error)
 
-    def _item(self, entry: Mapping[str, Any]) -> Item:
+    def _item(self, entry: Any) -> Item:
         bucket = str(self.source.get("bucket", ""))
         if self.source.get("kind") == "prefix":
             return listed_item(entry, bucket, str(self.source["prefix"]))
@@ -110,7 +110,8 @@ def read_records(body: bytes) -> Iterator[Record]:
         yield Record.from_json(json.loads(line))
 
 
-def _invalid(entry: Mapping[str, Any], error: InvalidItem) -> Record:
-    columns = {name: str(value) for name, value in entry.items() if name not in NAMING_COLUMNS}
-    uri = str(entry.get("uri") or entry.get("key") or "")
+def _invalid(entry: Any, error: InvalidItem) -> Record:
+    row = entry if isinstance(entry, Mapping) else {}
+    columns = {name: str(value) for name, value in row.items() if name not in NAMING_COLUMNS}
+    uri = str(row.get("uri") or row.get("key") or "")
     return Record(uri, Status.FAILED, columns=columns, failure=Failure.of(error, retryable=False))

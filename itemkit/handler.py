@@ -36,7 +36,11 @@ def lambda_handler(operation: Operation[Any], store: Store | None = None) -> Han
     options and the operation's description (``{"Check": {}}``: the description alone). It raises InvalidJob for options
     that do not fit, and TransientError when the records cannot be written; never for an item.
     """
-    logger, tracer, metrics = Logger(service=operation.name), Tracer(service=operation.name), Metrics("Fanfold")
+    logger, tracer, metrics = (
+        Logger(service=operation.name),
+        Tracer(service=operation.name),
+        Metrics(namespace="Fanfold"),
+    )
     connected = functools.cache(lambda: store or S3Store())
 
     @logger.inject_lambda_context(clear_state=True)

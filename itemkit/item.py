@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,7 +74,7 @@ def listed_item(entry: Mapping[str, Any], bucket: str, prefix: str) -> Item:
     )
 
 
-def manifest_item(row: Mapping[str, Any], bucket: str) -> Item:
+def manifest_item(row: Any, bucket: str) -> Item:
     """Read a row of a manifest: ``uri``, or ``key`` with an optional ``bucket``; ``output`` overrides the output key.
 
     ``bucket`` is the manifest's own, for rows that name none.
@@ -81,6 +82,8 @@ def manifest_item(row: Mapping[str, Any], bucket: str) -> Item:
     Raises:
         InvalidItem: the row names no object.
     """
+    if not isinstance(row, Mapping):
+        raise InvalidItem(f'the row {row!r} is no object: write {{"uri": "s3://BUCKET/KEY"}}')
     uri, key = _text(row.get("uri")), _text(row.get("key"))
     if not uri and not key:
         raise InvalidItem(f"the row {dict(row)!r} names no object: give it a 'uri', or a 'key' (and a 'bucket')")
@@ -95,4 +98,6 @@ def manifest_item(row: Mapping[str, Any], bucket: str) -> Item:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)

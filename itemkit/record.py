@@ -68,8 +68,8 @@ class Record:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as a JSON object; what is empty is left out."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, {}, ())}
+        """Return the record as a JSON object; what is empty or zero is left out."""
+        return {name: value for name, value in asdict(self).items() if value or name in ("uri", "status")}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Record:

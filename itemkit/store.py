@@ -7,7 +7,7 @@ the object's URI in the message, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +27,7 @@ from itemkit.errors import (
 from itemkit.item import split_uri
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound", "NoSuchVersion"})
@@ -104,13 +105,14 @@ class S3Store:
         return _head(answer)
 
     @contextmanager
-    def open(self, uri: str) -> Iterator[tuple[Head, IO[bytes]]]:
+    def open(self, uri: str) -> Iterator[tuple[Head, StreamingBody]]:
         """Open an object for reading, as its head and a stream of its bytes."""
         bucket, key = split_uri(uri)
         with _told_apart("read", uri):
             answer = self._s3.get_object(Bucket=bucket, Key=key)
-            with answer["Body"] as stream:
-                yield _head(answer), stream  # type: ignore[misc]
+            # Entering the body itself would hand out the raw stream, which does not notice that bytes are missing.
+            with closing(answer["Body"]) as stream:
+                yield _head(answer), stream
 
     def put(self, put: Put) -> None:
         """Write an object under its condition; raises ChangedUnderneath when the condition does not hold."""

@@ -43,7 +43,7 @@ class Tally:
         """Count one record."""
         self.counts[record.status.value] += 1
         self.sums.update({name: getattr(record, name) for name in _SUMS})
-        if record.status in (Status.SUCCEEDED, Status.FAILED):
+        if record.status in (Status.SUCCEEDED, Status.FAILED) and record.milliseconds:
             self.milliseconds.add(record.milliseconds)
         if record.failure:
             self.count_error(record.failure.type, 1, record.uri)

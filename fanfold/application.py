@@ -1,0 +1,114 @@
+"""The deployed application as the command line sees it, on AWS or behind the local endpoint: AWS APIs and names."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from fanfold.local.protocol import Clients
+from fanfold.problems import EnvironmentFault
+
+
+@dataclass(frozen=True)
+class Application:
+    """A deployed stack, reached through AWS APIs alone.
+
+    The names are those of ``template.yaml``: ``STACK-process``, ``STACK-input-ACCOUNT-REGION``, ``STACK-op-NAME``.
+    """
+
+    client: Clients
+    stack: str
+    region: str
+
+    @functools.cached_property
+    def _caller(self) -> tuple[str, str]:
+        """The partition and the account of the caller."""
+        arn = str(self.client("sts").get_caller_identity()["Arn"]).split(":")
+        return arn[1], arn[4]
+
+    @property
+    def machine_arn(self) -> str:
+        """The ARN of the workflow."""
+        partition, account = self._caller
+        return f"arn:{partition}:states:{self.region}:{account}:stateMachine:{self.stack}-process"
+
+    @property
+    def input_bucket(self) -> str:
+        """The bucket for what is to be processed."""
+        return f"{self.stack}-input-{self._caller[1]}-{self.region}"
+
+    @property
+    def output_bucket(self) -> str:
+        """The bucket with ``out/`` and ``runs/``."""
+        return f"{self.stack}-output-{self._caller[1]}-{self.region}"
+
+    @property
+    def operation_prefix(self) -> str:
+        """What the names of the operations' functions begin with."""
+        return f"{self.stack}-op-"
+
+
+def on_aws(stack: str) -> Application:
+    """Connect as the AWS CLI would: environment, profile, ``AWS_ENDPOINT_URL``.
+
+    Raises:
+        EnvironmentFault: no Region is set.
+    """
+    session = boto3.Session()
+    if session.region_name is None:
+        raise EnvironmentFault("no AWS Region is set: set AWS_REGION, or 'region' in your AWS profile")
+    return Application(functools.cache(session.client), stack, session.region_name)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How the local endpoint serves; see ``fanfold.local.server.Endpoint``."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    log_dir: Path | None = None
+    verbose: bool = False
+
+
+@contextmanager
+def on_this_machine(stack: str, project: Path, serving: Serving = Serving()) -> Iterator[Application]:
+    """Stand the application up behind an endpoint of our own, for as long as the context lasts.
+
+    Raises:
+        EnvironmentFault: the packages of the ``local`` extra are missing.
+    """
+    try:
+        # Not at the top: an installation without the ``local`` extra has none of it, and needs none of it on AWS.
+        from fanfold.local.server import Endpoint  # noqa: PLC0415
+        from fanfold.local.stack import deploy  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise EnvironmentFault(f"the local endpoint needs {error.name}: pip install 'fanfold[local]'") from error
+    with Endpoint(**vars(serving)) as endpoint:
+        deploy(endpoint, project / "template.yaml", stack_name=stack)
+        yield Application(endpoint.client, stack, endpoint.region)
+
+
+def find_project(start: Path | None = None) -> Path:
+    """Return the folder with ``template.yaml``: the working directory or one above it, else the package's own checkout.
+
+    Raises:
+        EnvironmentFault: there is none.
+    """
+    here = (start or Path(os.curdir)).resolve()
+    for folder in (here, *here.parents, Path(__file__).resolve().parent.parent):
+        if (folder / "template.yaml").is_file() and (folder / "workflows").is_dir():
+            return folder
+    raise EnvironmentFault(f"no Fanfold project (template.yaml, workflows/) in {here} or above: change into a checkout")
+
+
+def lambda_answer(answer: Any) -> bytes:
+    """Return the payload of a Lambda Invoke answer."""
+    body: bytes = answer["Payload"].read()
+    return body

@@ -1,0 +1,43 @@
+"""The command line: one verb a file in ``commands/``, put together here; problems become exit codes in one place."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fanfold.commands import demo, local, operations
+from fanfold.commands import run as run_command
+from fanfold.problems import Exit, Problem
+from fanfold.story import say
+
+app = typer.Typer(
+    name="fanfold",
+    help="Run one function over every object below an S3 prefix, or every row of a manifest, and fold the results "
+    "into one reconciled summary. Exit codes: 0 all good, 1 some items failed, 2 usage or invalid job, 3 nothing "
+    "matched, 4 AWS or the environment is at fault.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo.demo)
+app.command()(local.local)
+app.command()(run_command.run)
+app.command()(operations.operations)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app()
+    except Problem as problem:
+        say(f"fanfold: {problem}")
+        sys.exit(problem.exit)
+    except (BotoCoreError, ClientError) as error:
+        say(f"fanfold: AWS: {error}")
+        sys.exit(Exit.ENVIRONMENT)
+
+
+if __name__ == "__main__":
+    main()

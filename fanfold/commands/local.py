@@ -1,0 +1,45 @@
+"""``fanfold local``: the application behind an endpoint on this machine, for the AWS CLI and boto3."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fanfold.application import Serving, find_project, on_this_machine
+from fanfold.story import say
+from fanfold.transfer import upload
+
+
+def local(
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = 4570,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; anybody who reaches it can run code.")
+    ] = "127.0.0.1",
+    data: Annotated[Path | None, typer.Option(help="The folder to put into the input bucket (sample_data/).")] = None,
+    stack: Annotated[str, typer.Option(help="The name of the stack.")] = "fanfold",
+    logs: Annotated[Path | None, typer.Option(help="Where the functions' logs go (a temporary folder).")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the functions' logs.")] = False,
+) -> None:
+    """Serve the application on this machine until Ctrl-C."""
+    project = find_project()
+    with on_this_machine(stack, project, Serving(host, port, logs, verbose)) as application:
+        count = upload(application, data or project / "sample_data", application.input_bucket)
+        url = application.client("s3").meta.endpoint_url
+        say(f"input bucket   {application.input_bucket} ({count} files)")
+        say(f"output bucket  {application.output_bucket}")
+        say(f"state machine  {application.machine_arn}")
+        say(f"Serving {url} until Ctrl-C; any credentials do. Try:")
+        say("  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1")
+        say(f"  aws --endpoint-url {url} stepfunctions list-state-machines")
+        _until_told_to_stop()
+
+
+def _until_told_to_stop() -> None:
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    stop.wait()

@@ -1,0 +1,176 @@
+"""From a job to a plan: everything the workflow needs to know, checked against what is there."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+
+from functions.prepare.manifest import Manifest, examine, rows, unpacked
+from functions.prepare.preflight import Aws
+from itemkit import InvalidJob
+from itemkit.errors import InvalidItem, PermanentError
+from itemkit.item import join_uri, listed_item, manifest_item, split_uri
+from itemkit.job import Job, ManifestSource, ObjectsSource, PrefixSource, parse_job
+from itemkit.select import Select
+from itemkit.store import S3Store
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this stack works: its output bucket and how its operations' functions are called."""
+
+    output_bucket: str
+    operation_prefix: str
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans jobs; one an execution environment."""
+
+    aws: Aws
+    store: S3Store
+    place: Place
+
+    def plan(self, execution_input: Any, run: str) -> dict[str, Any]:
+        """Check the job and return its plan.
+
+        The plan is ``{run, operation, function, source, sample, select, options, destination, runs, results, records,
+        batch_items, concurrency, max_items, tolerated_percent, overwrite}``; ``source`` is ``{kind, uri, bucket,
+        prefix | key}``, ``batch_items`` is null where the job leaves it to the operation, ``max_items`` 0 for all.
+
+        Raises:
+            InvalidJob: the job cannot run as it is; nothing was started.
+        """
+        job = parse_job(execution_input)
+        function = self.aws.require_operation(job.operation, self.place.operation_prefix)
+        home = f"s3://{self.place.output_bucket}/runs/{run}/"
+        destination = job.destination or f"s3://{self.place.output_bucket}/out/{job.operation}/"
+        source, sample = self._source(job, home)
+        _refuse_circle(source, destination, home)
+        self.aws.require_bucket(destination)
+        self.aws.require_writable(destination)
+        bucket, key = split_uri(home)
+        return {
+            "run": run,
+            "operation": job.operation,
+            "function": function,
+            "source": source,
+            "sample": sample,
+            "select": job.select.model_dump(exclude_none=True),
+            "options": job.options,
+            "destination": destination,
+            "runs": home,
+            "results": {"bucket": bucket, "prefix": f"{key}results"},
+            "records": f"{home}records/",
+            "batch_items": job.batch.items,
+            "concurrency": job.concurrency,
+            "max_items": job.max_items or 0,
+            "tolerated_percent": job.tolerate.percent,
+            "overwrite": job.overwrite,
+        }
+
+    def _source(self, job: Job, home: str) -> tuple[dict[str, Any], str | None]:
+        """Return the source as the workflow reads it, and the URI of a sample object."""
+        if isinstance(job.source, PrefixSource):
+            return self._prefix(job.source.prefix, Select.from_json(job.select.model_dump()))
+        if isinstance(job.source, ManifestSource):
+            self.aws.require_bucket(job.source.manifest)
+            return self._manifest(job.source, home)
+        return self._objects(job.source, home)
+
+    def _objects(self, source: ObjectsSource, home: str) -> tuple[dict[str, Any], str | None]:
+        uri = f"{home}manifest.jsonl"
+        self._upload(uri, ({"uri": each} for each in source.objects))
+        return _read_with("jsonl", uri), source.objects[0]
+
+    def _prefix(self, uri: str, select: Select) -> tuple[dict[str, Any], str | None]:
+        self.aws.require_bucket(uri)
+        bucket, prefix = split_uri(uri)
+        entries = [
+            {**entry, "Etag": entry["ETag"], "LastModified": entry["LastModified"].timestamp()}
+            for entry in self.aws.first_objects(uri)
+        ]
+        items = (listed_item(entry, bucket, prefix) for entry in entries)
+        sample = next((item.uri for item in items if select.refusal(item) is None), None)
+        return {"kind": "prefix", "uri": uri, "bucket": bucket, "prefix": prefix}, sample
+
+    def _manifest(self, source: ManifestSource, home: str) -> tuple[dict[str, Any], str | None]:
+        uri = source.manifest
+        with _opened(self.store, uri) as stream:
+            manifest = examine(stream, uri, source.delimiter)
+        sample = self._sample(uri, manifest)
+        if manifest.native:
+            return _read_with(manifest.kind, uri), sample
+        rewritten = f"{home}manifest.jsonl"
+        with _opened(self.store, uri) as stream:
+            self._upload(rewritten, _with_bucket(rows(stream, manifest, uri), split_uri(uri)[0]))
+        return _read_with("jsonl", rewritten), sample
+
+    def _sample(self, uri: str, manifest: Manifest) -> str | None:
+        """Return the object of the first row; a row that names none is that item's failure, not the job's."""
+        with _opened(self.store, uri) as stream:
+            first = next(rows(stream, manifest, uri), None)
+        try:
+            return manifest_item(first, split_uri(uri)[0]).uri if first is not None else None
+        except InvalidItem:
+            return None
+
+    def _upload(self, uri: str, lines: Iterable[dict[str, Any]]) -> None:
+        encoded = (json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines)
+        self.store.upload(uri, io.BufferedReader(_Chunks(encoded), 1 << 20), "application/jsonlines")
+
+
+@contextmanager
+def _opened(store: S3Store, uri: str) -> Iterator[IO[bytes]]:
+    """Open a manifest, unpacked; what is wrong with it is what is wrong with the job."""
+    try:
+        with store.open(uri) as (_, stream):
+            yield unpacked(stream, uri)
+    except (PermanentError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InvalidJob(f"the manifest {uri} cannot be read: {error}") from error
+
+
+class _Chunks(io.RawIOBase):
+    """A readable stream over an iterator of bytes, so that a manifest of any length is uploaded as it is rewritten."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._rest = self._rest or next(self._chunks, b"")
+        taken = self._rest[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
+        return len(taken)
+
+
+def _read_with(kind: str, uri: str) -> dict[str, Any]:
+    bucket, key = split_uri(uri)
+    return {"kind": kind, "uri": uri, "bucket": bucket, "key": key}
+
+
+def _with_bucket(manifest_rows: Iterable[Any], bucket: str) -> Iterator[Any]:
+    """Name the manifest's own bucket in rows that name none: the rewritten manifest lies in another bucket."""
+    for row in manifest_rows:
+        nameless = isinstance(row, dict) and row.get("key") and not row.get("bucket")
+        yield {**row, "bucket": bucket} if nameless else row
+
+
+def _refuse_circle(source: dict[str, Any], destination: str, home: str) -> None:
+    """Refuse a listing that would meet the run's own outputs."""
+    if source["kind"] != "prefix":
+        return
+    listed = join_uri(source["bucket"], source["prefix"])
+    for written in (destination, home):
+        if written.startswith(listed):
+            raise InvalidJob(f"the source {listed} contains {written}, which this run writes: choose a narrower prefix")

@@ -1,0 +1,193 @@
+"""The job: what a user asks for, validated before anything is spent.
+
+The only module of the kit that needs pydantic; ``prepare`` and the command line import it, item functions do not.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from itemkit.errors import InvalidItem, InvalidJob
+from itemkit.item import split_uri
+from itemkit.select import instant
+
+MANIFEST_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
+COMPRESSED_SUFFIX = ".gz"
+# An S3 prefix takes 3,500 writes a second; an item of 120 ms makes that about 420 functions at once.
+DEFAULT_CONCURRENCY = 400
+
+
+def _checked_uri(uri: str) -> str:
+    try:
+        split_uri(uri)
+    except InvalidItem as error:
+        raise ValueError(str(error)) from error
+    return uri
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PrefixSource(_Part):
+    """Every object whose key begins with the prefix."""
+
+    prefix: str
+
+    @field_validator("prefix")
+    @classmethod
+    def _uri(cls, value: str) -> str:
+        return _checked_uri(value)
+
+
+class ManifestSource(_Part):
+    """Every row of a manifest: CSV, TSV, JSON lines or a JSON array, also gzipped."""
+
+    manifest: str
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+
+    @field_validator("manifest")
+    @classmethod
+    def _uri(cls, value: str) -> str:
+        _checked_uri(value)
+        if not value.removesuffix(COMPRESSED_SUFFIX).endswith(MANIFEST_SUFFIXES):
+            raise ValueError(f"{value!r} is no manifest: it ends in one of {', '.join(MANIFEST_SUFFIXES)} (also .gz)")
+        return value
+
+
+class ObjectsSource(_Part):
+    """The objects named here."""
+
+    objects: Annotated[list[str], Field(min_length=1)]
+
+    @field_validator("objects")
+    @classmethod
+    def _uris(cls, value: list[str]) -> list[str]:
+        return [_checked_uri(uri) for uri in value]
+
+
+Source = PrefixSource | ManifestSource | ObjectsSource
+_SOURCES: dict[str, type[_Part]] = {"prefix": PrefixSource, "manifest": ManifestSource, "objects": ObjectsSource}
+
+
+class SelectRules(_Part):
+    """Which items are wanted; see ``itemkit.select.Select``."""
+
+    suffix: list[str] | None = None
+    glob: str | None = None
+    min_bytes: Annotated[int, Field(ge=0)] | None = None
+    max_bytes: Annotated[int, Field(ge=0)] | None = None
+    modified_after: str | None = None
+
+    @field_validator("modified_after")
+    @classmethod
+    def _instant(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                instant(value)
+            except ValueError as error:
+                raise ValueError(f"{value!r} is no ISO 8601 instant: write 2026-11-21T08:00:00Z") from error
+        return value
+
+
+class Batch(_Part):
+    """How many items a child gets; ``None``: what the operation says is good for it."""
+
+    items: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+
+class Tolerate(_Part):
+    """The share of items, in percent, that may fail before the run counts as failed and stops early."""
+
+    percent: Annotated[float, Field(ge=0, le=100)] = 25
+
+
+class Job(_Part):
+    """The execution input of the workflow."""
+
+    operation: str
+    source: Source
+    select: SelectRules = SelectRules()
+    options: dict[str, Any] = Field(default_factory=dict)
+    destination: str | None = None
+    batch: Batch = Batch()
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = DEFAULT_CONCURRENCY
+    max_items: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    tolerate: Tolerate = Tolerate()
+    overwrite: bool = False
+
+    @field_validator("operation")
+    @classmethod
+    def _operation(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", value):
+            raise ValueError("an operation's name has lower-case letters, digits and '-', such as image-resize")
+        return value
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _source(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"prefix": value} if value.endswith("/") else {"manifest": value}
+        if not isinstance(value, dict) or not value:
+            raise ValueError("write 's3://BUCKET/PREFIX/', a manifest's URI, or an object that says which it is")
+        for name, kind in _SOURCES.items():
+            if name in value:
+                return kind.model_validate(value)
+        raise ValueError(f"unknown field {next(iter(value))!r}: {_nearest(['source', next(iter(value))])}")
+
+    @field_validator("destination")
+    @classmethod
+    def _destination(cls, value: str | None) -> str | None:
+        return None if value is None else _checked_uri(value).rstrip("/") + "/"
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        prefix = getattr(self.source, "prefix", None)
+        if prefix and self.destination and self.destination.startswith(prefix):
+            raise ValueError(
+                f"the destination {self.destination} lies inside the source {prefix}: outputs would be read"
+            )
+        return self
+
+
+def parse_job(value: Any) -> Job:
+    """Validate an execution input.
+
+    Raises:
+        InvalidJob: naming every fault, and the nearest known field for each unknown one.
+    """
+    if not isinstance(value, dict):
+        raise InvalidJob(f"the job is {value!r}: write a JSON object with 'operation' and 'source'")
+    try:
+        return Job.model_validate(value)
+    except ValidationError as error:
+        raise InvalidJob("; ".join(_explain(fault) for fault in error.errors())) from error
+
+
+def _explain(fault: Any) -> str:
+    """Say in a sentence what pydantic found."""
+    path = [str(step) for step in fault["loc"]]
+    name = ".".join(path)
+    if fault["type"] == "extra_forbidden":
+        return f"unknown field {name!r}: {_nearest(path)}"
+    if fault["type"] == "missing":
+        return f"the field {name!r} is missing"
+    reason = str(fault.get("ctx", {}).get("error") or fault["msg"])
+    return f"{name or 'job'}: {reason} (it is {fault['input']!r})" if name else reason
+
+
+def _nearest(path: list[str]) -> str:
+    known = _fields_at(path[:-1])
+    near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.4)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+
+
+def _fields_at(path: list[str]) -> list[str]:
+    parts: dict[str, type[_Part]] = {"select": SelectRules, "batch": Batch, "tolerate": Tolerate}
+    if path and path[0] == "source":
+        return [name for kind in _SOURCES.values() for name in kind.model_fields]
+    return list(parts.get(path[0], Job).model_fields if path else Job.model_fields)
