@@ -24,7 +24,7 @@ class Exit(IntEnum):
     ENVIRONMENT = 4
 
 
-class Problem(Exception):  # noqa: N818 - the two below are what is raised
+class Problem(Exception):
     """A command cannot go on; the message says why and what to do."""
 
     exit = Exit.ENVIRONMENT

@@ -54,7 +54,7 @@ class Task:
     reserve: float = 5.0
 
 
-class DeadlineNear(TransientError):  # noqa: N818
+class DeadlineNear(TransientError):
     """The function's time runs out: the item was not begun and is for the next pass."""
 
 

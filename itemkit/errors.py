@@ -34,33 +34,33 @@ class TransientError(ItemError):
     """The item may succeed when tried again; it is deferred."""
 
 
-class InvalidItem(PermanentError):  # noqa: N818 - the names users read in records say what is wrong, without a suffix
+class InvalidItem(PermanentError):
     """A manifest row or an event names no object."""
 
 
-class ObjectNotFound(PermanentError):  # noqa: N818
+class ObjectNotFound(PermanentError):
     """There is no such object or bucket."""
 
 
-class ObjectForbidden(PermanentError):  # noqa: N818
+class ObjectForbidden(PermanentError):
     """The role may not read or write the object."""
 
 
-class ObjectArchived(PermanentError):  # noqa: N818
+class ObjectArchived(PermanentError):
     """The object lies in an archive storage class and must be restored first."""
 
 
-class ObjectTooLarge(PermanentError):  # noqa: N818
+class ObjectTooLarge(PermanentError):
     """The object has more bytes than the operation takes."""
 
 
-class OutputConflict(PermanentError):  # noqa: N818
+class OutputConflict(PermanentError):
     """The output key holds an object that is not this item's own output."""
 
 
-class OperationFailed(PermanentError):  # noqa: N818
+class OperationFailed(PermanentError):
     """The operation raised an exception it does not declare: a fault in its code, or an input nobody thought of."""
 
 
-class InvalidJob(ValueError):  # noqa: N818
+class InvalidJob(ValueError):
     """A job that cannot run as it is; the message says what to write instead."""

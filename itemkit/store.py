@@ -37,7 +37,7 @@ _PASSING = frozenset({"SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Thr
 _CONFLICT = frozenset({"412", "409", "PreconditionFailed", "ConditionalRequestConflict"})
 
 
-class ChangedUnderneath(TransientError):  # noqa: N818
+class ChangedUnderneath(TransientError):
     """A conditional write found another object than it expected; look again and decide."""
 
 

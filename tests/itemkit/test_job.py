@@ -1,0 +1,71 @@
+"""Jobs: validated before anything is spent."""
+
+import pytest
+
+from itemkit.errors import InvalidJob
+from itemkit.job import ManifestSource, ObjectsSource, PrefixSource, parse_job
+
+MINIMAL = {"operation": "image-resize", "source": "s3://bucket/photos/"}
+
+
+@pytest.mark.parametrize(
+    ("source", "parsed"),
+    [
+        ("s3://b/p/", PrefixSource(prefix="s3://b/p/")),
+        ("s3://b/", PrefixSource(prefix="s3://b/")),
+        ("s3://b/m.csv", ManifestSource(manifest="s3://b/m.csv")),
+        ("s3://b/m.jsonl.gz", ManifestSource(manifest="s3://b/m.jsonl.gz")),
+        ({"prefix": "s3://b/2026-"}, PrefixSource(prefix="s3://b/2026-")),
+        ({"manifest": "s3://b/m.csv", "delimiter": ";"}, ManifestSource(manifest="s3://b/m.csv", delimiter=";")),
+        ({"objects": ["s3://b/k"]}, ObjectsSource(objects=["s3://b/k"])),
+    ],
+)
+def test_sources(source, parsed):
+    assert parse_job({**MINIMAL, "source": source}).source == parsed
+
+
+def test_a_destination_ends_in_a_slash():
+    assert parse_job({**MINIMAL, "destination": "s3://out/thumbs"}).destination == "s3://out/thumbs/"
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        ({"optins": {}}, "unknown field 'optins': did you mean 'options'?"),
+        ({"batch": {"item": 3}}, "unknown field 'batch.item': did you mean 'items'?"),
+        ({"select": {"sufix": [".a"]}}, "unknown field 'select.sufix': did you mean 'suffix'?"),
+        ({"source": {"prefx": "s3://b/"}}, "source: unknown field 'prefx': did you mean 'prefix'?"),
+        ({"source": {"prefix": "s3://b/", "x": 1}}, "unknown field 'source.x'"),
+        ({"source": "s3://b/p"}, "is no manifest: it ends in one of .csv, .tsv, .jsonl, .json (also .gz)"),
+        ({"source": "/home/me/"}, "'/home/me/' is not an S3 URI: write s3://BUCKET/KEY"),
+        ({"source": 3}, "write 's3://BUCKET/PREFIX/', a manifest's URI"),
+        ({"source": {"objects": []}}, "source.objects"),
+        ({"operation": "Image Resize"}, "lower-case letters"),
+        ({"tolerate": {"percent": 101}}, "tolerate.percent"),
+        ({"concurrency": 0}, "concurrency"),
+        ({"concurrency": "10"}, "concurrency"),
+        ({"batch": {"items": 100_000}}, "batch.items"),
+        ({"max_items": 0}, "max_items"),
+        ({"select": {"modified_after": "gestern"}}, "'gestern' is no ISO 8601 instant: write 2026-"),
+        ({"destination": "s3://bucket/photos/small/"}, "lies inside the source"),
+    ],
+)
+def test_what_does_not_fit_is_refused(job, message):
+    with pytest.raises(InvalidJob) as refused:
+        parse_job({**MINIMAL, **job})
+
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("job", [None, [], "image-resize", {}, {"operation": "image-resize"}])
+def test_what_is_no_job_is_refused(job):
+    with pytest.raises(InvalidJob):
+        parse_job(job)
+
+
+def test_every_fault_is_named_at_once():
+    with pytest.raises(InvalidJob) as refused:
+        parse_job({"operation": "x", "source": "s3://b/", "concurrency": 0, "overwrite": "yes"})
+
+    assert "concurrency" in str(refused.value)
+    assert "overwrite" in str(refused.value)
