@@ -1,6 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+CODE := itemkit fanfold functions tests sample_data
+
+# Where pytest-xdist runs: one worker a core.
+WORKERS ?= auto
+
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= us-east-1
 
 .DEFAULT_GOAL := help
 
@@ -16,9 +23,45 @@ $(READY): requirements-dev.txt pyproject.toml
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-lock: ## resolve pyproject.toml anew into requirements-dev.txt
-	$(BIN)/uv pip compile pyproject.toml --extra local --group dev --universal --python-version 3.11 \
-	  --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade --quiet \
-	  --output-file requirements-dev.txt
+run: $(READY) ## run the main job on sample_data/, on this machine
+	$(BIN)/fanfold demo --to out
 
-.PHONY: help setup lock
+local: $(READY) ## serve the application on 127.0.0.1:4570 for the AWS CLI and boto3
+	$(BIN)/fanfold local
+
+test: $(READY) ## run all tests
+	$(BIN)/pytest -n $(WORKERS)
+
+check: $(READY) ## lint, check types and validate the template
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/sam validate --lint
+
+format: $(READY) ## format the code and mend what ruff can
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+build: $(READY) ## build the Lambda artefacts (needs Python 3.13, or a container engine)
+	@if python3.13 --version >/dev/null 2>&1; then $(BIN)/sam build; \
+	elif docker info >/dev/null 2>&1; then $(BIN)/sam build --use-container; \
+	else echo "SKIPPED: sam build needs python3.13 on the PATH or a container engine; neither is here"; fi
+
+sample: $(READY) ## draw the sample data anew (the same bytes)
+	$(BIN)/python sample_data/draw_images.py
+	$(BIN)/python sample_data/write_tables.py
+
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
+
+lock: $(READY) ## resolve all requirements anew
+	$(COMPILE) --upgrade --universal --python-version 3.11 --extra local --group dev \
+	  pyproject.toml --output-file requirements-dev.txt
+	$(COMPILE) --upgrade --no-deps --python-version 3.13 --constraint requirements-dev.txt \
+	  itemkit/requirements.in --output-file itemkit/requirements.txt
+	for folder in functions/*/; do $(COMPILE) --upgrade --python-version 3.13 --constraint requirements-dev.txt \
+	  $${folder}requirements.in --output-file $${folder}requirements.txt || exit 1; done
+
+clean: ## remove what was made
+	rm -rf .venv .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache build out *.egg-info
+
+.PHONY: help setup run local test check format build sample lock clean

@@ -1,0 +1,52 @@
+"""Function code as it is uploaded: an archive, unpacked into a folder of the endpoint's own."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from fanfold.local.awslambda.config import Mount
+from fanfold.local.protocol import ServiceError
+
+
+@dataclass(frozen=True)
+class CodeFacts:
+    """What the API tells of code: its size in bytes and its hash."""
+
+    size: int
+    sha256: str
+
+
+def unpack(archive: bytes, folder: Path) -> CodeFacts:
+    """Unpack the zip ``archive`` into ``folder``.
+
+    Raises ServiceError (InvalidParameterValueException) when it is not a zip archive.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            opened.extractall(folder)  # members that point outside end up inside
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise ServiceError(
+            "InvalidParameterValueException",
+            f"Could not unzip uploaded file. Please check your file, then try to upload again. ({error})",
+        ) from None
+    return CodeFacts(len(archive), _encoded(hashlib.sha256(archive)))
+
+
+def facts(mounts: tuple[Mount, ...]) -> CodeFacts:
+    """Return the size and the hash over all files of folders used where they lie."""
+    size, digest = 0, hashlib.sha256()
+    for mount in mounts:
+        for path in sorted(path for path in mount.source.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+            content = path.read_bytes()
+            size += len(content)
+            digest.update(str(mount.at / path.relative_to(mount.source)).encode() + b"\0" + content)
+    return CodeFacts(size, _encoded(digest))
+
+
+def _encoded(digest: hashlib._Hash) -> str:
+    return base64.b64encode(digest.digest()).decode()

@@ -1,0 +1,178 @@
+"""The endpoint: one loopback address that speaks Step Functions and Lambda itself and leaves the rest to moto.
+
+Served by a thread a connection with keep-alive. waitress has a fixed number of threads, and waiting invocations that take
+them all starve the S3 calls of their own functions; werkzeug closes the connection after every answer.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+from botocore.config import Config
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.wrappers import Request, Response
+
+from fanfold.local import wsgi
+from fanfold.local.awslambda import Lambda
+from fanfold.local.awslambda.api import error_response
+from fanfold.local.protocol import ServiceError
+from fanfold.local.stepfunctions import StepFunctions
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_STATES = "AWSStepFunctions."
+_LAMBDA_PATH = re.compile(r"/\d{4}-\d\d-\d\d/(functions|event-source-mappings|layers|account-settings)(/.*)?")
+_LAMBDA_SCOPE = "/lambda/aws4_request"
+_READ_SECONDS = 930  # a synchronous invocation may take 900
+
+
+class Endpoint:
+    """AWS on this machine: S3, DynamoDB, EventBridge, CloudWatch by moto, Step Functions and Lambda by us.
+
+    Attributes:
+        url: where it listens.
+        region: the Region of everything in it.
+        account: the account of everything in it.
+        stepfunctions: the Step Functions service, for callers in this process.
+        functions: the Lambda service, likewise.
+    """
+
+    region = "us-east-1"
+    account = "123456789012"
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        lambda_concurrency: int | None = None,
+        log_dir: Path | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self._server = wsgi.Server(host, port)
+        self.url = f"http://{host}:{self._server.server_address[1]}"
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        concurrency = lambda_concurrency or os.cpu_count() or 1
+        self.functions = Lambda(
+            region=self.region,
+            account=self.account,
+            endpoint_url=self.url,
+            clients=self.client,
+            concurrency=concurrency,
+            log_dir=log_dir or Path(tempfile.mkdtemp(prefix="fanfold-logs-")),
+            verbose=verbose,
+        )
+        self.stepfunctions = StepFunctions(
+            region=self.region,
+            account=self.account,
+            invoke=self.functions.invoke,
+            clients=self.client,
+            parallel_children=_children(concurrency),
+        )
+        self._server.start(FrontDoor(self.stepfunctions, self.functions))
+
+    def client(self, service: str) -> Any:
+        """Return the boto3 client of ``service`` on this endpoint, made once, for any thread."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._make_client(service)
+            return self._clients[service]
+
+    def close(self) -> None:
+        """End what runs, the processes of functions included, and stop listening."""
+        self.stepfunctions.close()
+        self.functions.close()
+        self._server.close()
+
+    def __enter__(self) -> Self:
+        """Return the endpoint, which listens already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the endpoint."""
+        self.close()
+
+    def _make_client(self, service: str) -> Any:
+        session = boto3.session.Session(
+            aws_access_key_id="local", aws_secret_access_key="local", region_name=self.region  # noqa: S106
+        )
+        config = Config(max_pool_connections=64, read_timeout=_READ_SECONDS, s3={"addressing_style": "path"})
+        return session.client(service, endpoint_url=self.url, config=config)
+
+
+class FrontDoor:
+    """The WSGI application: looks at each request and leads it to its service."""
+
+    def __init__(self, stepfunctions: StepFunctions, functions: Lambda) -> None:
+        self._stepfunctions = stepfunctions
+        self._functions = functions
+        self._moto = _Moto(create_backend_app)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        if environ.get("HTTP_X_AMZ_TARGET", "").startswith(_STATES):
+            return self._states(Request(environ))(environ, start_response)
+        if _LAMBDA_SCOPE in environ.get("HTTP_AUTHORIZATION", "") or _LAMBDA_PATH.fullmatch(environ["PATH_INFO"]):
+            return self._lambda(Request(environ))(environ, start_response)
+        answer: Iterable[bytes] = self._moto(environ, start_response)
+        return answer
+
+    def _states(self, request: Request) -> Response:
+        operation = request.headers["X-Amz-Target"].removeprefix(_STATES)
+        try:
+            body = _json_object(request)
+            return _states_response(self._stepfunctions.handle(operation, body))
+        except ServiceError as error:
+            return _states_response({"__type": error.code, "message": error.message}, error)
+
+    def _lambda(self, request: Request) -> Response:
+        try:
+            return self._functions.handle(request)
+        except ServiceError as error:
+            return error_response(error)
+
+
+class _Moto(DomainDispatcherApplication):  # type: ignore[misc]  # moto is untyped
+    """Moto's dispatcher, which finds the service of a host name by trying all; each host is looked up once here."""
+
+    def __init__(self, create_app: Any) -> None:
+        super().__init__(create_app)
+        self.get_backend_for_host = functools.lru_cache(maxsize=1024)(super().get_backend_for_host)
+
+
+def _children(concurrency: int) -> int:
+    """Tell how many children of a map run side by side: enough that no environment waits for the engine."""
+    return 2 * concurrency + 2
+
+
+def _json_object(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads(request.get_data(cache=False) or b"{}")
+    except ValueError as error:
+        raise ServiceError("SerializationException", f"The request body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise ServiceError("SerializationException", "The request body is not a JSON object.")
+    return body
+
+
+def _states_response(body: dict[str, Any], error: ServiceError | None = None) -> Response:
+    headers = {"x-amzn-RequestId": str(uuid.uuid4())}
+    if error is not None:
+        headers["x-amzn-ErrorType"] = error.code
+    status = error.status if error is not None else 200
+    return Response(json.dumps(body), status, headers, content_type="application/x-amz-json-1.0")

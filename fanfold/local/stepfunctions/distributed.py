@@ -1,0 +1,282 @@
+"""The distributed Map: its settings, its run, and what comes of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fanfold.local.stepfunctions import arns, batching, history, readers
+from fanfold.local.stepfunctions.batching import Batch, Limits
+from fanfold.local.stepfunctions.children import ABORTED, FAILED, PENDING, SUCCEEDED, UNSUCCESSFUL, Child
+from fanfold.local.stepfunctions.childruns import ChildRuns
+from fanfold.local.stepfunctions.dispatch import Dispatch
+from fanfold.local.stepfunctions.document import DATA_LIMIT, Document
+from fanfold.local.stepfunctions.failure import (
+    DATA_LIMIT_EXCEEDED,
+    EXCEED_TOLERATED_FAILURE_THRESHOLD,
+    RESULT_WRITER_FAILED,
+    RUNTIME,
+    EvaluationFailure,
+    Failure,
+    Stopped,
+    oversized,
+)
+from fanfold.local.stepfunctions.interpreter import Visit
+from fanfold.local.stepfunctions.items import map_items, number, select, whole_number
+from fanfold.local.stepfunctions.mapruns import MapRun, Origin, Tolerance
+from fanfold.local.stepfunctions.program import Batcher, MapBody, Reader, Writer
+from fanfold.local.stepfunctions.writer import Target, inline_result, write_results
+
+Outcome = tuple[str | None, Document]
+
+_log: Final = logging.getLogger(__name__)
+_MOST_ITEMS: Final = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A distributed Map with every expression evaluated.
+
+    Attributes:
+        entries: makes an iterator over the items, anew each time.
+        length: how many items there are, where that is known at once.
+    """
+
+    max_concurrency: int
+    tolerance: Tolerance
+    entries: Callable[[], Iterator[readers.Entry]]
+    length: int | None
+    limits: Limits | None
+    target: Target | None
+
+
+def run_distributed(visit: Visit, body: MapBody) -> Outcome:
+    """Run the children of a distributed Map and give out its result; raises Failure with the map run as checkpoint."""
+    plan = _plan(visit, body)
+    earlier = visit.inner if isinstance(visit.inner, MapRun) and visit.inner.restartable else None
+    run = earlier or _start(visit, body, plan)
+    if earlier is not None:
+        if not earlier.read:
+            visit.line.services.children.forget(earlier.number)
+        earlier.redrive()
+    _note_start(visit, run, plan)
+    try:
+        result = _run(visit, body, plan, run)
+    except (Failure, Stopped) as problem:
+        problem.checkpoint = run
+        raise
+    finally:
+        run.end_if_running(FAILED)
+    visit.line.trail.add("MapRunSucceeded")
+    visit.line.trail.add("MapStateSucceeded")
+    visit.reported = True
+    return visit.finish(result)
+
+
+def _plan(visit: Visit, body: MapBody) -> Plan:
+    concurrency = whole_number(visit, body.max_concurrency, "MaxConcurrency") or 0
+    count = whole_number(visit, body.tolerated_count, "ToleratedFailureCount")
+    percentage = number(visit, body.tolerated_percentage, "ToleratedFailurePercentage", 100)
+    entries, length = _entries(visit, body)
+    return Plan(
+        concurrency,
+        Tolerance(count, percentage),
+        entries,
+        length,
+        _limits(visit, body.batcher),
+        _target(visit, body.writer),
+    )
+
+
+def _entries(visit: Visit, body: MapBody) -> tuple[Callable[[], Iterator[readers.Entry]], int | None]:
+    if body.reader is None:
+        items = map_items(visit, body)
+        return lambda: iter(items), len(items)
+    source = _source(visit, body.reader)
+    clients = visit.line.services.clients
+    return lambda: readers.read(source, clients("s3")), None
+
+
+def _source(visit: Visit, reader: Reader) -> readers.Source:
+    arguments = Document.of(visit.evaluate(reader.arguments)).value
+    most = whole_number(visit, reader.max_items, "ItemReader/ReaderConfig/MaxItems", _MOST_ITEMS)
+    return readers.Source(reader.listing, arguments, reader.config, most or None)
+
+
+def _limits(visit: Visit, batcher: Batcher | None) -> Limits | None:
+    if batcher is None:
+        return None
+    items = whole_number(visit, batcher.max_items, "ItemBatcher/MaxItemsPerBatch")
+    weight = whole_number(visit, batcher.max_bytes, "ItemBatcher/MaxInputBytesPerBatch", DATA_LIMIT)
+    if 0 in (items, weight):
+        raise EvaluationFailure("The limits of an ItemBatcher must be 1 or more.", "ItemBatcher")
+    shared = batcher.batch_input
+    document = None if shared is None else visit.document_of(visit.evaluate(shared), "ItemBatcher/BatchInput")
+    return Limits(items, weight, document)
+
+
+def _target(visit: Visit, writer: Writer | None) -> Target | None:
+    if writer is not None and writer.empty:
+        raise Failure(RUNTIME, "The ResultWriter is empty: give it a Resource and Arguments, or a WriterConfig.")
+    if writer is None or writer.arguments is None:
+        return None
+    arguments = visit.evaluate(writer.arguments)
+    bucket, prefix = arguments.get("Bucket"), arguments.get("Prefix", "")
+    if not isinstance(bucket, str) or not isinstance(prefix, str):
+        raise Failure(RUNTIME, "The Arguments of a ResultWriter need a Bucket, and a Prefix that is a string.")
+    folder = f"{prefix.rstrip('/')}/" if prefix else ""
+    return Target(bucket, folder, writer.transformation, writer.jsonl)
+
+
+def _start(visit: Visit, body: MapBody, plan: Plan) -> MapRun:
+    line, label = visit.line, body.label or ""
+    origin = Origin(
+        execution_arn=line.identity.arn,
+        machine_arn=arns.child_machine(line.identity.machine_arn, label),
+        label=label,
+        role=line.identity.role,
+        express=body.express,
+        processor=body.processor,
+    )
+    limits = (plan.max_concurrency, plan.tolerance)
+    return line.services.map_runs.start(line.identity.machine_arn, str(uuid.uuid4()), origin, limits)
+
+
+def _note_start(visit: Visit, run: MapRun, plan: Plan) -> None:
+    trail = visit.line.trail
+    if run.redrives:
+        details = {"mapRunArn": run.arn, "redriveCount": run.redrives}
+        trail.add("MapRunRedriven", "mapRunRedrivenEventDetails", details)
+        return
+    trail.add("MapStateStarted", "mapStateStartedEventDetails", {"length": plan.length or 0})
+    trail.add("MapRunStarted", "mapRunStartedEventDetails", {"mapRunArn": run.arn})
+
+
+def _run(visit: Visit, body: MapBody, plan: Plan, run: MapRun) -> Document:
+    """Run the children, write what came of them, and return the state's result; raises Failure or Stopped."""
+    again = run.redrives > 0 and run.read
+    total = _total(run, plan)
+    failure = _dispatch(visit, run, _batches_again(visit, run) if again else _batches(visit, body, plan, run), total)
+    if again:
+        run.recount(visit.line.services.children.tally(run.number))
+    failure = failure or _breach(run, total)
+    if failure is None and visit.line.scope.stopped:
+        _write(visit, plan, run, ABORTED)
+        raise Stopped
+    if failure is not None:
+        _fail(visit, plan, run, failure)
+        raise failure
+    try:
+        result = _result(visit, body, plan, run)
+    except Failure as problem:
+        run.restartable = problem.error != DATA_LIMIT_EXCEEDED
+        _fail(visit, plan, run, problem)
+        raise
+    run.end(SUCCEEDED)
+    return result
+
+
+def _dispatch(visit: Visit, run: MapRun, batches: Iterator[Batch], total: Callable[[], int]) -> Failure | None:
+    """Run the children, keep what stays pending, and return why the items could not be read to the end."""
+    services = visit.line.services
+    children = ChildRuns(run, visit.line, total)
+    dispatch = Dispatch(run, batches, children.perform, children.halted)
+
+    def wake() -> None:
+        children.judge()
+        dispatch.grow()
+
+    run.wake = wake
+    try:
+        dispatch.run(services.workers)
+    finally:
+        run.wake = _asleep
+        children.close()
+    for batch in dispatch.rest():
+        if run.redrives_of(batch.index) == 0:
+            services.children.put(_pending(run, batch))
+    return dispatch.failure
+
+
+def _asleep() -> None:
+    """Stand in for a dispatch that is over."""
+
+
+def _batches(visit: Visit, body: MapBody, plan: Plan, run: MapRun) -> Iterator[Batch]:
+    items = select(visit, body.selector, plan.entries())
+    for batch in batching.single(items) if plan.limits is None else batching.batched(items, plan.limits):
+        run.read_one(batch.items)
+        yield batch
+
+
+def _batches_again(visit: Visit, run: MapRun) -> Iterator[Batch]:
+    """Yield the inputs of the children that have not succeeded yet."""
+    for child in visit.line.services.children.each(run.number, *UNSUCCESSFUL, PENDING):
+        if child.attempt < run.redrives:
+            run.again(child)
+            yield Batch(child.index, Document(child.input), child.items)
+
+
+def _total(run: MapRun, plan: Plan) -> Callable[[], int]:
+    """Return how to learn the number of all items, which a percentage is of: read ahead where that is needed."""
+    lock = threading.Lock()
+    known: list[int] = []
+
+    def total() -> int:
+        with lock:
+            if not known and not run.read:
+                known.append(sum(1 for _ in plan.entries()))
+        return known[0] if known else run.total
+
+    return total
+
+
+def _pending(run: MapRun, batch: Batch) -> Child:
+    return Child(run.number, batch.index, PENDING, batch.items, 0, 0, 0, "", batch.document.text, attempt=run.redrives)
+
+
+def _breach(run: MapRun, total: Callable[[], int]) -> Failure | None:
+    if not run.breached(total):
+        return None
+    return Failure(EXCEED_TOLERATED_FAILURE_THRESHOLD, "The specified tolerated failure threshold was exceeded")
+
+
+def _result(visit: Visit, body: MapBody, plan: Plan, run: MapRun) -> Document:
+    services = visit.line.services
+    if plan.target is not None:
+        try:
+            return Document.of(write_results(run, plan.target, services.children, services.clients("s3")))
+        except (ClientError, BotoCoreError) as problem:
+            raise Failure(RESULT_WRITER_FAILED, f"The results could not be written: {problem}") from None
+    transformation = body.writer.transformation if body.writer else "COMPACT"
+    text = inline_result(run, transformation, services.children, DATA_LIMIT)
+    result = None if text is None else Document(text)
+    if result is None or result.oversized:
+        raise oversized(visit.state.name)
+    return result
+
+
+def _fail(visit: Visit, plan: Plan, run: MapRun, failure: Failure) -> None:
+    if failure.error != RESULT_WRITER_FAILED:
+        _write(visit, plan, run, FAILED)
+    run.end(FAILED)
+    details = history.named(failure.error, failure.cause)
+    visit.line.trail.add("MapRunFailed", "mapRunFailedEventDetails", details)
+
+
+def _write(visit: Visit, plan: Plan, run: MapRun, status: str) -> None:
+    """Write what there is of an unsuccessful run; that nothing can be written does not hide why it failed."""
+    services = visit.line.services
+    try:
+        if plan.target is not None:
+            write_results(run, plan.target, services.children, services.clients("s3"))
+    except (ClientError, BotoCoreError) as problem:
+        _log.warning("the results of %s could not be written: %s", run.arn, problem)
+    finally:
+        run.end(status)

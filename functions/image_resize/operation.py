@@ -1,0 +1,109 @@
+"""image-resize: smaller pictures, upright, in sRGB, without metadata.
+
+The way of a picture: its header says format, size and orientation; a JPEG is then decoded at the least fraction of its
+size that serves; each size is resampled from the next larger one, turned upright and brought to sRGB when it is small,
+and encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from PIL.Image import Image
+
+from functions.image_resize.colour import to_srgb
+from functions.image_resize.encoding import Encoding, Timing, encode, encoding_of
+from functions.image_resize.errors import ImageTooLarge
+from functions.image_resize.geometry import Placement, place
+from functions.image_resize.options import ResizeOptions, output_names
+from functions.image_resize.picture import Picture
+from functions.image_resize.source import BYTES_A_DECODED_PIXEL, Source
+from itemkit import Item, Operation, Result
+
+MEGABYTE = 1024 * 1024
+# One whole vCPU.
+DEFAULT_MEMORY = 1769
+# Megabytes for what is beside the picture at work: runtime and libraries, bodies read ahead, outputs being written.
+_BESIDE = 384
+
+
+def image_resize(memory: int = DEFAULT_MEMORY) -> Operation[ResizeOptions]:
+    """Make the operation for a function of ``memory`` megabytes, which bounds the pixels it takes."""
+    for_pictures = max(memory - _BESIDE, memory // 4) * MEGABYTE
+    return Operation(
+        name="image-resize",
+        version="1",
+        summary="smaller pictures: upright, in sRGB, in one or several sizes, as JPEG, WebP, AVIF or PNG",
+        options=ResizeOptions,
+        names=output_names,
+        process=partial(_process, for_pictures),
+        most_bytes=128 * MEGABYTE,
+    )
+
+
+def _process(memory: int, item: Item, body: bytes, options: ResizeOptions) -> Result:
+    source = Source(item.uri, body, memory)
+    encoding = encoding_of(options.format, source.format)
+    placements = [place(source.size, box, options) for box in options.boxes]
+    _check_outputs(item.uri, placements, encoding, memory)
+    sizes, timing = _renditions(source, placements, animated=source.is_animated and _stays_animated(source, encoding))
+    outputs = [encode(frames, timing, encoding, options.quality) for frames in sizes]
+    return Result(outputs, facts=_facts(source, encoding, placements, len(timing.durations)))
+
+
+def _stays_animated(source: Source, encoding: Encoding) -> bool:
+    """Tell whether all frames are kept: of what people call animations, and where the format is made for them."""
+    return encoding.animated and source.format in ("GIF", "WEBP")
+
+
+def _renditions(source: Source, placements: Sequence[Placement], *, animated: bool) -> tuple[list[list[Image]], Timing]:
+    """Return for each size its frames, and their timing."""
+    if not animated:
+        picture = source.picture(placements[0].whole)
+        return [[made] for made in _made(picture, source, placements)], Timing((0,), None)
+    pixels = sum(width * height for width, height in (placement.canvas for placement in placements))
+    frames, durations = [], []
+    for picture, duration in source.frames(pixels):
+        frames.append(_made(picture, source, placements))
+        durations.append(duration)
+    return [list(size) for size in zip(*frames, strict=True)], Timing(tuple(durations), source.loop)
+
+
+def _made(picture: Picture, source: Source, placements: Sequence[Placement]) -> list[Image]:
+    return [to_srgb(image, source.icc) for image in picture.renditions(placements)]
+
+
+def _check_outputs(uri: str, placements: Sequence[Placement], encoding: Encoding, memory: int) -> None:
+    """Refuse what an extreme shape or ``enlarge`` would make of it."""
+    for width, height in (placement.canvas for placement in placements):
+        if max(width, height) > encoding.longest_side:
+            raise ImageTooLarge(
+                f"{uri} would become {width} x {height} pixels, and {encoding.name} holds {encoding.longest_side} a "
+                "side: give both 'width' and 'height'"
+            )
+        if width * height * BYTES_A_DECODED_PIXEL > memory:
+            raise ImageTooLarge(f"{uri} would become {width} x {height} pixels: give both 'width' and 'height'")
+
+
+def _facts(source: Source, encoding: Encoding, placements: Sequence[Placement], frames: int) -> dict[str, Any]:
+    widths, heights = zip(*(placement.canvas for placement in placements), strict=True)
+    facts: dict[str, Any] = {
+        "source_format": source.format.lower(),
+        "source_width": source.size[0],
+        "source_height": source.size[1],
+        "format": encoding.name,
+        "width": widths[0],
+        "height": heights[0],
+    }
+    if len(placements) > 1:
+        facts |= {"widths": list(widths), "heights": list(heights)}
+    if source.is_animated:
+        facts["frames"] = frames
+    if source.is_animated and frames == 1:
+        source.notes.append(f"it has several frames; only the first is kept as {encoding.name}")
+    return facts | ({"notes": source.notes} if source.notes else {})
+
+
+OPERATION = image_resize()

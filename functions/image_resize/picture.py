@@ -1,0 +1,95 @@
+"""A decoded picture, and the smaller ones made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from PIL import Image
+
+from functions.image_resize.colour import resampleable
+from functions.image_resize.geometry import Placement
+
+Turn = Image.Transpose
+# EXIF orientation (tag 0x0112) to what brings the stored picture upright.
+TURNS = {
+    2: Turn.FLIP_LEFT_RIGHT,
+    3: Turn.ROTATE_180,
+    4: Turn.FLIP_TOP_BOTTOM,
+    5: Turn.TRANSPOSE,
+    6: Turn.ROTATE_270,
+    7: Turn.TRANSVERSE,
+    8: Turn.ROTATE_90,
+}
+SIDEWAYS = (Turn.TRANSPOSE, Turn.ROTATE_270, Turn.TRANSVERSE, Turn.ROTATE_90)
+
+# Below this reduction BICUBIC takes two thirds of LANCZOS's time and no difference is seen.
+_LANCZOS_FROM = 1.75
+# Reduce by averaging whole pixels down to this many times the target, then resample: at eight to one a quarter of the
+# time, 50 dB from resampling all of it.
+_REDUCING_GAP = 2.0
+# A picture is made from a larger one already made when that is at least this much larger.
+_CASCADE_FROM = 1.5
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in memory.
+
+    Attributes:
+        image: in a mode that can be resampled, as it is stored.
+        extent: the part of ``image`` that is the picture, in pixels; a JPEG decoded at a fraction of its size ends
+            within its last pixels.
+        turn: what brings it upright.
+    """
+
+    image: Image.Image
+    extent: tuple[float, float]
+    turn: Turn | None = None
+
+    @classmethod
+    def of(cls, image: Image.Image, extent: tuple[float, float] | None = None, turn: Turn | None = None) -> Picture:
+        """Take a decoded image of a mode that ``colour.is_known``."""
+        return cls(resampleable(image), extent or image.size, turn)
+
+    def placed(self, placement: Placement) -> Image.Image:
+        """Return a new upright image. Resampled as it is stored and turned when it is small."""
+        stored = placement.on_its_side() if self.turn in SIDEWAYS else placement
+        width, height = self.extent
+        left, top, right, bottom = stored.area
+        small = _resampled(self.image, stored.size, (left * width, top * height, right * width, bottom * height))
+        return _on_canvas(small if self.turn is None else small.transpose(self.turn), placement.canvas)
+
+    def renditions(self, placements: Iterable[Placement]) -> list[Image.Image]:
+        """Make several pictures, given largest first, each from the smallest that is large enough for it."""
+        made: list[Image.Image] = []
+        for placement in placements:
+            large = [image for image in made if image.width >= _CASCADE_FROM * placement.size[0]]
+            made.append((Picture.of(large[-1]) if large else self).placed(placement))
+        return made
+
+
+def _resampled(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image.Image:
+    """Resample the part ``box`` of an image; Pillow premultiplies alpha, so that hidden colours do not bleed."""
+    ratio = max((box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1])
+    if ratio < _LANCZOS_FROM:
+        return image.resize(size, Image.Resampling.BICUBIC, box)
+    gap = None if image.mode.startswith("I;16") else _REDUCING_GAP
+    return image.resize(size, Image.Resampling.LANCZOS, box, gap)
+
+
+def _on_canvas(image: Image.Image, canvas: tuple[int, int]) -> Image.Image:
+    """Centre an image on a ground that is transparent where it has alpha, else white."""
+    if image.size == canvas:
+        return image
+    ground = Image.new(image.mode, canvas, _ground(image.mode))
+    ground.paste(image, ((canvas[0] - image.width) // 2, (canvas[1] - image.height) // 2))
+    return ground
+
+
+def _ground(mode: str) -> int | tuple[int, ...]:
+    """Return white in the mode's own terms: no ink, or nothing at all where it has alpha."""
+    if mode.startswith("I;16"):
+        return 65_535
+    grounds: dict[str, int | tuple[int, ...]] = {"L": 255, "LA": (255, 0), "CMYK": (0, 0, 0, 0)}
+    return grounds.get(mode, (255, 255, 255, 0)[: len(mode)])

@@ -1,0 +1,130 @@
+"""The types of a delimited table's columns, from what is in all of its cells.
+
+A type never changes a value: ``00123``, ``+49`` and whole numbers too long for a float keep a column text. A column in
+which nine of ten values are numbers is meant to be one, and another value in it is a fault of that row: making the
+column text would change its type from file to file, and making the value null would lose it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from functions.table_transform.errors import InvalidRows
+
+TYPES: Mapping[str, pl.DataType] = {
+    "text": pl.String(),
+    "integer": pl.Int64(),
+    "number": pl.Float64(),
+    "boolean": pl.Boolean(),
+}
+MEANT_AS_NUMBERS = 0.9
+# Columns that are text in these rows are text; only the others are looked through to the end.
+_FIRST_ROWS = 1000
+_LONGEST_SHOWN = 80
+_CODE = r"^(\+|-?0\d)"
+# A float holds any whole number of 15 digits.
+_LONG = r"^-?\d{16,}$"
+_BOOLEAN = "^(true|True|TRUE|false|False|FALSE)$"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How many cells of a column, read as text, are what.
+
+    Attributes:
+        values: neither missing nor empty; the others are among these.
+        integers: 64-bit whole numbers.
+        numbers: any numbers, the integers included.
+        codes: of digits, yet not equal to a number: with a leading zero or plus.
+        longs: whole numbers that a float might round.
+        booleans: true and false.
+    """
+
+    values: int
+    integers: int
+    numbers: int
+    codes: int
+    longs: int
+    booleans: int
+
+    @property
+    def kind(self) -> str | None:
+        """The type the values have without exception; ``None`` when there are none."""
+        if self.values == 0:
+            return None
+        if self.booleans == self.values:
+            return "boolean"
+        if self.codes:
+            return "text"
+        if self.integers == self.values:
+            return "integer"
+        return "number" if self.numbers == self.values and not self.longs else "text"
+
+    @property
+    def is_text(self) -> bool:
+        """Tell whether the column is text whatever other rows hold."""
+        return self.kind == "text" and not self.is_meant_as_numbers
+
+    @property
+    def is_meant_as_numbers(self) -> bool:
+        """Tell whether the column is text only because of a few cells."""
+        return self.kind == "text" and not self.codes and MEANT_AS_NUMBERS <= self.numbers / self.values < 1
+
+    def fitting(self, kind: str) -> int:
+        """Return how many of the values can be read as ``kind``."""
+        counts = {"integer": self.integers, "number": self.numbers, "boolean": self.booleans}
+        return counts.get(kind, self.values)
+
+
+def undecided(cells: pl.LazyFrame) -> list[str]:
+    """Return the columns whose first rows do not make them text whatever is below: those to look through to the end.
+
+    ``cells`` are read as text, here and below.
+    """
+    names = cells.collect_schema().names()
+    first = cells.head(_FIRST_ROWS).select(evidence(name).alias(str(place)) for place, name in enumerate(names))
+    found = first.collect(engine="streaming").row(0)
+    return [name for name, fields in zip(names, found, strict=True) if not Evidence(**fields).is_text]
+
+
+def evidence(name: str) -> pl.Expr:
+    """Return the expression that gathers the fields of a column's Evidence."""
+    cell = pl.col(name)
+    return pl.struct(
+        values=(cell != "").sum(),
+        integers=cell.cast(pl.Int64, strict=False).count(),
+        numbers=cell.cast(pl.Float64, strict=False).count(),
+        codes=cell.str.contains(_CODE).sum(),
+        longs=cell.str.contains(_LONG).sum(),
+        booleans=cell.str.contains(_BOOLEAN).sum(),
+    )
+
+
+def settled(name: str, found: Evidence, wanted: str | None, cells: pl.LazyFrame) -> str | None:
+    """Return the type of a column: the one wanted, or else its own; ``None`` when it has no values.
+
+    Raises:
+        InvalidRows: a cell is not what the column is.
+    """
+    kind = wanted or ("number" if found.is_meant_as_numbers else found.kind)
+    if kind is not None and found.fitting(kind) < found.values:
+        row, value = _first_misfit(name, kind, cells)
+        raise InvalidRows(
+            f"row {row} below the header, column {name!r}: {value[:_LONGEST_SHOWN]!r} is no {kind}, as "
+            f"{'the option types wants it' if wanted else 'nearly all of the column is'}; correct it, or have it read as "
+            f'text with "types": {{{json.dumps(name, ensure_ascii=False)}: "text"}}'
+        )
+    return kind
+
+
+def _first_misfit(name: str, kind: str, cells: pl.LazyFrame) -> tuple[int, str]:
+    """Return the row, from 1, and the text of the first cell that is no ``kind``."""
+    cell = pl.col("cell")
+    fits = cell.str.contains(_BOOLEAN) if kind == "boolean" else cell.cast(TYPES[kind], strict=False).is_not_null()
+    misfits = cells.select(cell=pl.col(name)).with_row_index("row", offset=1).filter((cell != "") & ~fits)
+    row, value = misfits.head(1).collect().row(0)
+    return row, value

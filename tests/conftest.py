@@ -1,0 +1,82 @@
+"""One application behind one local endpoint for all end-to-end tests of a test process."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fanfold.application import Application, on_this_machine
+from fanfold.transfer import upload
+
+PROJECT = Path(__file__).resolve().parent.parent
+# A run that has not ended by then never will.
+PATIENCE = 90.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished execution: DescribeExecution's answer and, where there is one, its output."""
+
+    described: dict[str, Any]
+
+    @property
+    def status(self) -> str:
+        return self.described["status"]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return json.loads(self.described["output"])
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The application as a test uses it: over HTTP, with boto3."""
+
+    application: Application
+    url: str
+
+    def client(self, service: str) -> Any:
+        return self.application.client(service)
+
+    def run(self, job: Any, name: str | None = None) -> Run:
+        """Start the workflow as a user of AWS would, and wait for its end."""
+        stepfunctions = self.client("stepfunctions")
+        named = {"name": name} if name else {}
+        started = stepfunctions.start_execution(
+            stateMachineArn=self.application.machine_arn, input=json.dumps(job), **named
+        )
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            described = stepfunctions.describe_execution(executionArn=started["executionArn"])
+            if described["status"] != "RUNNING":
+                return Run(described)
+            time.sleep(0.05)
+        raise AssertionError(f"{started['executionArn']} did not end in {PATIENCE} s")
+
+    def put(self, key: str, body: bytes) -> str:
+        """Put an object into the input bucket and return its URI."""
+        self.client("s3").put_object(Bucket=self.application.input_bucket, Key=key, Body=body)
+        return f"s3://{self.application.input_bucket}/{key}"
+
+    def get(self, uri: str) -> bytes:
+        bucket, key = uri.removeprefix("s3://").split("/", 1)
+        return self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    def keys(self, uri: str) -> list[str]:
+        """Return the keys below a URI, relative to it."""
+        bucket, prefix = uri.removeprefix("s3://").split("/", 1)
+        pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return sorted(entry["Key"].removeprefix(prefix) for page in pages for entry in page.get("Contents", []))
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Cloud]:
+    with on_this_machine("fanfold", PROJECT) as application:
+        upload(application, PROJECT / "sample_data", application.input_bucket)
+        yield Cloud(application, application.client("s3").meta.endpoint_url)
