@@ -109,7 +109,9 @@ class Endpoint:
 
     def _make_client(self, service: str) -> Any:
         session = boto3.session.Session(
-            aws_access_key_id="local", aws_secret_access_key="local", region_name=self.region  # noqa: S106
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+            region_name=self.region,  # noqa: S106
         )
         config = Config(max_pool_connections=64, read_timeout=_READ_SECONDS, s3={"addressing_style": "path"})
         return session.client(service, endpoint_url=self.url, config=config)

@@ -84,7 +84,10 @@ def _check_outputs(uri: str, placements: Sequence[Placement], encoding: Encoding
                 "side: give both 'width' and 'height'"
             )
         if width * height * BYTES_A_DECODED_PIXEL > memory:
-            raise ImageTooLarge(f"{uri} would become {width} x {height} pixels: give both 'width' and 'height'")
+            raise ImageTooLarge(
+                f"{uri} would become {width} x {height} pixels, too many for the function's memory: give it more, or "
+                "write smaller 'width' and 'height'"
+            )
 
 
 def _facts(source: Source, encoding: Encoding, placements: Sequence[Placement], frames: int) -> dict[str, Any]:

@@ -62,8 +62,7 @@ class ResizeOptions:
                 "'widths' asks for several sizes, 'width' and 'height' for one: leave out one or the other"
             )
         if self.widths and self.fit != "inside":
-            raise ValueError(f"'widths' keeps the shape of the picture: leave out 'fit', or write one 'width' and "
-                             f"'height' for 'fit': {self.fit!r}")  # fmt: skip
+            raise ValueError(f"'widths' keeps shapes: leave out 'fit', or write one 'width' and 'height' to {self.fit}")
         if len(set(self.widths)) < len(self.widths):
             raise ValueError(f"'widths' {list(self.widths)} names a width twice: write each once")
         if self.fit != "inside" and bool(self.width) != bool(self.height):

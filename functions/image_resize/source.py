@@ -24,7 +24,7 @@ _JPEG_MAGIC = b"\xff\xd8"
 # The most memory a pixel of the file takes (a progressive JPEG keeps its coefficients), and one of the decoded picture
 # (the decoder's own frames, their copies, a converted one); measured for every format.
 BYTES_A_STORED_PIXEL = 8
-BYTES_A_DECODED_PIXEL = 10
+BYTES_A_DECODED_PIXEL = 12
 # A JPEG is decoded at the least eighth of its size that is this many times the size wanted.
 _DRAFT = 1.5
 # Of all frames of an animation together; they take about half a minute.

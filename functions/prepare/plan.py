@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
 import io
+import itertools
 import json
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from functions.prepare.manifest import Manifest, examine, rows, unpacked
 from functions.prepare.preflight import Aws
 from itemkit import InvalidJob
-from itemkit.errors import InvalidItem, PermanentError
-from itemkit.item import join_uri, listed_item, manifest_item, split_uri
+from itemkit.errors import PermanentError
+from itemkit.item import Item, join_uri, listed_item, manifest_item, split_uri
 from itemkit.job import Job, ManifestSource, ObjectsSource, PrefixSource, parse_job
 from itemkit.select import Select
 from itemkit.store import S3Store
+
+# How many of a source's first objects are looked at for one that the job wants.
+MOST_SAMPLED = 100
 
 
 @dataclass(frozen=True)
@@ -77,34 +79,38 @@ class Planner:
 
     def _source(self, job: Job, home: str) -> tuple[dict[str, Any], str | None]:
         """Return the source as the workflow reads it, and the URI of a sample object."""
+        select = Select.from_json(job.select.model_dump())
         if isinstance(job.source, PrefixSource):
-            return self._prefix(job.source.prefix, Select.from_json(job.select.model_dump()))
+            return self._prefix(job.source.prefix, select)
         if isinstance(job.source, ManifestSource):
-            self.aws.require_bucket(job.source.manifest)
-            return self._manifest(job.source, home)
-        return self._objects(job.source, home)
-
-    def _objects(self, source: ObjectsSource, home: str) -> tuple[dict[str, Any], str | None]:
-        uri = f"{home}manifest.jsonl"
-        self._upload(uri, ({"uri": each} for each in source.objects))
-        return _read_with("jsonl", uri), source.objects[0]
+            return self._manifest(job.source, select, home)
+        return self._objects(job.source, select, home)
 
     def _prefix(self, uri: str, select: Select) -> tuple[dict[str, Any], str | None]:
         self.aws.require_bucket(uri)
         bucket, prefix = split_uri(uri)
         entries = [
             {**entry, "Etag": entry["ETag"], "LastModified": entry["LastModified"].timestamp()}
-            for entry in self.aws.first_objects(uri)
+            for entry in self.aws.first_objects(uri, MOST_SAMPLED)
         ]
         items = (listed_item(entry, bucket, prefix) for entry in entries)
         sample = next((item.uri for item in items if select.refusal(item) is None), None)
         return {"kind": "prefix", "uri": uri, "bucket": bucket, "prefix": prefix}, sample
 
-    def _manifest(self, source: ManifestSource, home: str) -> tuple[dict[str, Any], str | None]:
+    def _objects(self, source: ObjectsSource, select: Select, home: str) -> tuple[dict[str, Any], str | None]:
+        uri = f"{home}manifest.jsonl"
+        lines = [{"uri": each} for each in source.objects]
+        self._upload(uri, lines)
+        return _read_with("jsonl", uri), self._sample(lines, uri, select)
+
+    def _manifest(self, source: ManifestSource, select: Select, home: str) -> tuple[dict[str, Any], str | None]:
         uri = source.manifest
+        self.aws.require_bucket(uri)
         with _opened(self.store, uri) as stream:
             manifest = examine(stream, uri, source.delimiter)
-        sample = self._sample(uri, manifest)
+        self._require_guess(manifest, uri)
+        with _opened(self.store, uri) as stream:
+            sample = self._sample(rows(stream, manifest, uri), uri, select)
         if manifest.native:
             return _read_with(manifest.kind, uri), sample
         rewritten = f"{home}manifest.jsonl"
@@ -112,17 +118,39 @@ class Planner:
             self._upload(rewritten, _with_bucket(rows(stream, manifest, uri), split_uri(uri)[0]))
         return _read_with("jsonl", rewritten), sample
 
-    def _sample(self, uri: str, manifest: Manifest) -> str | None:
-        """Return the object of the first row; a row that names none is that item's failure, not the job's."""
+    def _require_guess(self, manifest: Manifest, uri: str) -> None:
+        """Refuse a first row that was taken for ``bucket, key`` and names no object: it is a header we do not know."""
+        if manifest.has_header or not manifest.header or manifest.header[0] != "bucket":
+            return
         with _opened(self.store, uri) as stream:
-            first = next(rows(stream, manifest, uri), None)
-        try:
-            return manifest_item(first, split_uri(uri)[0]).uri if first is not None else None
-        except InvalidItem:
-            return None
+            first = manifest_item(next(rows(stream, manifest, uri)), "").uri
+        with suppress(PermanentError):
+            if self.store.head(first) is not None:
+                return
+        raise InvalidJob(
+            f"{uri} has no column 'uri' or 'key', and its first row, taken for a bucket and a key, names no object that "
+            f"can be read ({first}): give it a header row that names one"
+        )
+
+    def _sample(self, manifest_rows: Iterable[Any], uri: str, select: Select) -> str | None:
+        """Return the first object the job wants; a row that names none is that item's failure, not the job's."""
+        for row in itertools.islice(manifest_rows, MOST_SAMPLED):
+            with suppress(PermanentError):
+                item = self._with_head(manifest_item(row, split_uri(uri)[0]), select)
+                if item is not None and select.refusal(item) is None:
+                    return item.uri
+        return None
+
+    def _with_head(self, item: Item, select: Select) -> Item | None:
+        """Ask for the size and date of an item where they decide; ``None`` when there is no such object."""
+        if not select.needs_head:
+            return item
+        head = self.store.head(item.uri)
+        return head and replace(item, size=head.size, modified=head.modified)
 
     def _upload(self, uri: str, lines: Iterable[dict[str, Any]]) -> None:
-        encoded = (json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines)
+        # ASCII, because a JSON manifest may hold a lone surrogate, which UTF-8 cannot.
+        encoded = (json.dumps(line).encode() + b"\n" for line in lines)
         self.store.upload(uri, io.BufferedReader(_Chunks(encoded), 1 << 20), "application/jsonlines")
 
 
@@ -132,7 +160,7 @@ def _opened(store: S3Store, uri: str) -> Iterator[IO[bytes]]:
     try:
         with store.open(uri) as (_, stream):
             yield unpacked(stream, uri)
-    except (PermanentError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+    except PermanentError as error:
         raise InvalidJob(f"the manifest {uri} cannot be read: {error}") from error
 
 

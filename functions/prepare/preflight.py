@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from itemkit import InvalidJob, TransientError
 from itemkit.item import split_uri
@@ -27,10 +29,8 @@ class Aws:
     def require_bucket(self, uri: str) -> None:
         """Raise InvalidJob unless the bucket of ``uri`` exists, is ours to use and lies in this Region."""
         bucket, _ = split_uri(uri)
-        try:
+        with _asking(uri, f"the bucket {bucket}"):
             answer = self.s3.head_bucket(Bucket=bucket)
-        except ClientError as error:
-            raise _told_apart(error, uri, f"the bucket {bucket}") from error
         region = answer.get("BucketRegion", self.region)
         if region != self.region:
             raise InvalidJob(
@@ -41,10 +41,8 @@ class Aws:
     def first_objects(self, uri: str, most: int = 100) -> list[dict[str, Any]]:
         """Return the first listing entries below a prefix; raises InvalidJob when it cannot be listed."""
         bucket, prefix = split_uri(uri)
-        try:
+        with _asking(uri, "the prefix"):
             answer = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=most)
-        except ClientError as error:
-            raise _told_apart(error, uri, "the prefix") from error
         return list(answer.get("Contents", []))
 
     def require_writable(self, uri: str) -> None:
@@ -54,22 +52,21 @@ class Aws:
         """
         bucket, prefix = split_uri(uri)
         key = f"{prefix}.fanfold-write-check"
-        try:
+        with _asking(uri, "the destination"):
             upload = self.s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
             self.s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
-        except ClientError as error:
-            raise _told_apart(error, uri, "the destination") from error
 
     def require_operation(self, operation: str, prefix: str) -> str:
         """Return the name of the operation's function; raises InvalidJob naming the nearest one there is."""
         name = prefix + operation
-        try:
-            self.functions.get_function_configuration(FunctionName=name)
-        except self.functions.exceptions.ResourceNotFoundException as error:
-            known = self._operations(prefix)
-            near = difflib.get_close_matches(operation, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known) or 'none'}"
-            raise InvalidJob(f"unknown operation {operation!r} (there is no function {name}): {hint}") from error
+        with _asking(name, "the function"):
+            try:
+                self.functions.get_function_configuration(FunctionName=name)
+            except self.functions.exceptions.ResourceNotFoundException as error:
+                known = self._operations(prefix)
+                near = difflib.get_close_matches(operation, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known) or 'none'}"
+                raise InvalidJob(f"unknown operation {operation!r} (there is no function {name}): {hint}") from error
         return name
 
     def _operations(self, prefix: str) -> list[str]:
@@ -78,14 +75,26 @@ class Aws:
         return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
 
 
-def _told_apart(error: ClientError, uri: str, what: str) -> InvalidJob | TransientError:
-    """Return what a refused question means: the job is wrong, or AWS is busy."""
+@contextmanager
+def _asking(subject: str, what: str) -> Iterator[None]:
+    """Turn a refused question into what it means: the job is wrong, or AWS is busy."""
+    try:
+        yield
+    except ClientError as error:
+        raise _told_apart(error, subject, what) from error
+    except ParamValidationError as error:
+        raise InvalidJob(f"{subject}: {what} cannot exist under such a name; correct it") from error
+    except BotoCoreError as error:
+        raise TransientError(f"{subject}: AWS cannot be reached: {error}") from error
+
+
+def _told_apart(error: ClientError, subject: str, what: str) -> InvalidJob | TransientError:
     code = error.response["Error"].get("Code", "unknown")
     if code in _BUSY or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-        return TransientError(f"{uri}: AWS answered {code}; it passes")
+        return TransientError(f"{subject}: AWS answered {code}; it passes")
     if code in _MISSING:
-        return InvalidJob(f"{uri}: {what} does not exist; check the name")
+        return InvalidJob(f"{subject}: {what} does not exist; check the name")
     if code in _FORBIDDEN:
-        grant = "grant it to the stack with the parameters SourceBuckets and DestinationBuckets"
-        return InvalidJob(f"{uri}: access to {what} is denied; {grant}")
-    return InvalidJob(f"{uri}: {what} cannot be used: {code}: {error.response['Error'].get('Message')}")
+        grant = "grant it to the stack with the parameters SourceBucketArns and DestinationBucketArns"
+        return InvalidJob(f"{subject}: access to {what} is denied; {grant}")
+    return InvalidJob(f"{subject}: {what} cannot be used: {code}: {error.response['Error'].get('Message')}")

@@ -113,10 +113,10 @@ def settled(name: str, found: Evidence, wanted: str | None, cells: pl.LazyFrame)
     kind = wanted or ("number" if found.is_meant_as_numbers else found.kind)
     if kind is not None and found.fitting(kind) < found.values:
         row, value = _first_misfit(name, kind, cells)
+        reason = "the option types wants it" if wanted else "nearly all of the column is"
         raise InvalidRows(
-            f"row {row} below the header, column {name!r}: {value[:_LONGEST_SHOWN]!r} is no {kind}, as "
-            f"{'the option types wants it' if wanted else 'nearly all of the column is'}; correct it, or have it read as "
-            f'text with "types": {{{json.dumps(name, ensure_ascii=False)}: "text"}}'
+            f"row {row} below the header, column {name!r}: {value[:_LONGEST_SHOWN]!r} is no {kind}, as {reason}; "
+            f'correct it, or have it read as text with "types": {{{json.dumps(name, ensure_ascii=False)}: "text"}}'
         )
     return kind
 

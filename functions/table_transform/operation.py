@@ -6,13 +6,15 @@ columns typed, and the query runs over them into the output, row by row where th
 
 from __future__ import annotations
 
+import json
+
 import polars as pl
 
 from functions.table_transform.content import MOST_BYTES, unpack, unpack_beginning
-from functions.table_transform.errors import POLARS_FAULTS, QueryFailed
+from functions.table_transform.errors import POLARS_FAULTS, QueryFailed, listed
 from functions.table_transform.options import TransformOptions, output_names
 from functions.table_transform.output import CONTENT_TYPES, write
-from functions.table_transform.query import parse, plan
+from functions.table_transform.query import Plan, parse, plan
 from functions.table_transform.table import Table, read_table
 from itemkit import InvalidJob, Item, Operation, Output, PermanentError, Result
 
@@ -29,7 +31,7 @@ def _process(item: Item, body: bytes, options: TransformOptions) -> Result:
 
 
 def _transformed(table: Table, options: TransformOptions) -> Result:
-    planned = plan(options.sql, table.schema)
+    planned = _planned(table, options.sql)
     try:
         written = write(planned.over(table.frame), options.format, planned.engine)
     except POLARS_FAULTS as error:
@@ -39,6 +41,19 @@ def _transformed(table: Table, options: TransformOptions) -> Result:
     return Result(
         [output], rows_in=table.rows, rows_out=written.rows, facts={**table.facts, "columns": len(table.schema)}
     )
+
+
+def _planned(table: Table, sql: str) -> Plan:
+    try:
+        return plan(sql, table.schema)
+    except QueryFailed as error:
+        if not table.untyped:
+            raise
+        untyped = sorted(table.untyped)
+        raise QueryFailed(
+            f"{error}; without a value a column is text ({listed(untyped)}): say what it is, such as "
+            f'"types": {json.dumps({untyped[0]: "number"}, ensure_ascii=False)}'
+        ) from error
 
 
 def _check(options: TransformOptions, sample: bytes | None) -> None:

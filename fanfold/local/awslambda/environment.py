@@ -92,7 +92,9 @@ class Environment:
         duration = (time.perf_counter() - started) * 1000
         if failure is not None:
             self._end(failure, request, log)
-            return Invocation(failure.payload(request.id), "Unhandled", self._report(log, duration, init, failure.error_type))
+            return Invocation(
+                failure.payload(request.id), "Unhandled", self._report(log, duration, init, failure.error_type)
+            )
         answer = self._report(log, duration, init, None)
         return Invocation(call.body, None if call.path.endswith("/response") else "Unhandled", answer)
 

@@ -56,7 +56,8 @@ class TooLarge(Failure):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            "Function.ResponseSizeTooLarge", f"Response payload size exceeded maximum allowed payload size ({limit} bytes)."
+            "Function.ResponseSizeTooLarge",
+            f"Response payload size exceeded maximum allowed payload size ({limit} bytes).",
         )
 
     def _text(self, request_id: str) -> str:

@@ -1,0 +1,145 @@
+"""Standing resources up: one creator a type, each through the service that would do it in AWS."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from fanfold.local.awslambda import FunctionConfig, Mount
+from fanfold.local.protocol import ServiceError
+from fanfold.local.server import Endpoint
+from fanfold.local.stack import kinds
+from fanfold.local.stack.errors import StackError
+from fanfold.local.stack.identity import Identity
+from fanfold.local.stack.scope import Scope
+from fanfold.local.stack.template import Template
+
+_TABLE_ARGUMENTS = (
+    "AttributeDefinitions",
+    "BillingMode",
+    "GlobalSecondaryIndexes",
+    "KeySchema",
+    "LocalSecondaryIndexes",
+    "ProvisionedThroughput",
+)
+_PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
+
+
+class Creators:
+    """Creates the resources of one stack on an endpoint, in the order they need each other."""
+
+    def __init__(self, endpoint: Endpoint, template: Template, scope: Scope) -> None:
+        self._endpoint = endpoint
+        self._template = template
+        self._scope = scope
+
+    def create(self) -> dict[str, dict[str, str]]:
+        """Create everything and return the physical names by type and logical id."""
+        creators = {
+            kinds.BUCKET: self._bucket,
+            kinds.TABLE: self._table,
+            kinds.FUNCTION: self._function,
+            kinds.MACHINE: self._machine,
+        }
+        names: dict[str, dict[str, str]] = {}
+        for kind, creator in creators.items():
+            names[kind] = {}
+            for identity, properties in self._scope.each(kind):
+                try:
+                    creator(identity, properties)
+                except ServiceError as error:
+                    raise StackError(f"{identity.logical_id}: {error}") from error
+                names[kind][identity.logical_id] = identity.name
+        return names
+
+    def _bucket(self, identity: Identity, properties: Mapping[str, Any]) -> None:
+        """Create a bucket, versioned and with events if so; encryption, ownership and life cycle change nothing here."""
+        s3 = self._endpoint.client("s3")
+        s3.create_bucket(Bucket=identity.name)
+        if versioning := properties.get("VersioningConfiguration"):
+            s3.put_bucket_versioning(Bucket=identity.name, VersioningConfiguration=versioning)
+        events = properties.get("NotificationConfiguration", {}).get("EventBridgeConfiguration", {})
+        if events.get("EventBridgeEnabled") in {True, "true"}:
+            s3.put_bucket_notification_configuration(
+                Bucket=identity.name, NotificationConfiguration={"EventBridgeConfiguration": {}}
+            )
+
+    def _table(self, identity: Identity, properties: Mapping[str, Any]) -> None:
+        dynamodb = self._endpoint.client("dynamodb")
+        arguments = {name: properties[name] for name in _TABLE_ARGUMENTS if name in properties}
+        dynamodb.create_table(TableName=identity.name, **arguments)
+        if expiry := properties.get("TimeToLiveSpecification"):
+            dynamodb.update_time_to_live(TableName=identity.name, TimeToLiveSpecification=expiry)
+
+    def _function(self, identity: Identity, properties: Mapping[str, Any]) -> None:
+        self._endpoint.functions.create(
+            FunctionConfig(
+                name=identity.name,
+                handler=properties["Handler"],
+                task=(self._task(identity, properties),),
+                layers=self._layers(properties.get("Layers", [])),
+                timeout=int(properties.get("Timeout", 3)),
+                memory=int(properties.get("MemorySize", 128)),
+                environment={
+                    name: str(value) for name, value in properties.get("Environment", {}).get("Variables", {}).items()
+                },
+                runtime=properties.get("Runtime", "python3.13"),
+                architecture=properties.get("Architectures", ["x86_64"])[0],
+                description=properties.get("Description", ""),
+                role=properties["Role"],
+            )
+        )
+
+    def _task(self, identity: Identity, properties: Mapping[str, Any]) -> Mount:
+        """Mount a function's folder where `sam build` puts it: below its parent packages."""
+        folder = self._template.local_path(properties.get("Code"), identity.logical_id)
+        metadata = self._scope.metadata(identity.logical_id)
+        mode = metadata.get("ParentPackageMode")
+        if mode == "explicit":
+            return Mount(folder, PurePosixPath(*str(metadata["ParentPackages"]).split(".")))
+        if mode == "auto":
+            return Mount(folder, _parents(properties["Handler"], folder))
+        return Mount(folder, PurePosixPath())
+
+    def _layers(self, arns: list[str]) -> tuple[Mount, ...]:
+        """Mount the stack's own layers; libraries in those of others come from this interpreter instead."""
+        own = {identity.ref: (identity, properties) for identity, properties in self._scope.each(kinds.LAYER)}
+        return tuple(self._layer(*own[arn]) for arn in arns if arn in own)
+
+    def _layer(self, identity: Identity, properties: Mapping[str, Any]) -> Mount:
+        folder = self._template.local_path(properties.get("Content"), identity.logical_id)
+        if (folder / "__init__.py").exists():
+            return Mount(folder, PurePosixPath(folder.name))
+        built = folder / "python"
+        return Mount(built if built.is_dir() else folder, PurePosixPath())
+
+    def _machine(self, identity: Identity, properties: Mapping[str, Any]) -> None:
+        request = {
+            "name": identity.name,
+            "definition": self._definition(identity, properties),
+            "roleArn": properties["RoleArn"],
+            "type": properties.get("StateMachineType", "STANDARD"),
+        }
+        self._endpoint.stepfunctions.handle("CreateStateMachine", request)
+
+    def _definition(self, identity: Identity, properties: Mapping[str, Any]) -> str:
+        if "DefinitionString" in properties:
+            text = str(properties["DefinitionString"])
+        else:
+            text = self._template.local_path(properties.get("DefinitionS3Location"), identity.logical_id).read_text()
+        given = {name: _text(value) for name, value in properties.get("DefinitionSubstitutions", {}).items()}
+        return _PLACEHOLDER.sub(lambda match: given.get(match[1], match[0]), text)
+
+
+def _parents(handler: str, folder: Path) -> PurePosixPath:
+    """Tell the parent packages of a function's folder as SAM's mode `auto` infers them from its handler."""
+    packages = handler.split(".")[:-2]
+    found = packages and folder.parts[-len(packages) :] == tuple(packages)
+    return PurePosixPath(*packages) if found else PurePosixPath()
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
