@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from fanfold import run as runs
 
@@ -43,15 +42,13 @@ def show_summary(summary: dict[str, Any]) -> None:
     out.print(f"[bold]{summary['run']}[/]  {mark}  {ledger}")
     if summary["reason"]:
         out.print(summary["reason"], markup=False)
-    out.print(_ledger_table(summary))
+    items, size, times = summary["items"], summary["bytes"], summary["milliseconds"]
+    parts = " + ".join(f"{count} {name}" for name, count in items.items() if name != "listed")
+    out.print(f"  {items['listed']} listed = {parts}", markup=False)
+    out.print(
+        f"  {size['in'] / 1e6:.2f} MB in, {size['out'] / 1e6:.2f} MB out; "
+        f"an item {times['p50']:.0f} ms (p50), {times['p99']:.0f} ms (p99); {summary['seconds']:.1f} s in all",
+        markup=False,
+    )
     for error in summary["errors"]:
         out.print(f"  {error['count']} x {error['type']}, such as {error['example']}", markup=False)
-
-
-def _ledger_table(summary: dict[str, Any]) -> Table:
-    columns = [*summary["items"], "MB in", "MB out", "p50 ms", "p99 ms", "seconds"]
-    table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    size, times = summary["bytes"], summary["milliseconds"]
-    cells = [*summary["items"].values(), f"{size['in'] / 1e6:.2f}", f"{size['out'] / 1e6:.2f}"]
-    table.add_row(*(str(cell) for cell in (*cells, times["p50"], times["p99"], round(summary["seconds"], 1))))
-    return table

@@ -39,7 +39,9 @@ def test_a_minimal_job_over_the_sample_images(cloud):
 
 
 def test_what_failed_is_named_with_its_reason(cloud):
-    summary = cloud.run({"operation": "image-resize", "source": source(cloud, "images/broken")}, "broken").described
+    summary = cloud.run(
+        {"operation": "image-resize", "source": {"prefix": source(cloud, "images/broken")}}, "broken"
+    ).described
 
     assert summary["status"] == "FAILED"
     failed = rows(cloud, f"s3://{cloud.application.output_bucket}/runs/broken/failures.csv")
@@ -88,7 +90,11 @@ def test_a_second_run_skips_what_is_done_and_other_options_do_not(cloud):
 
 
 def test_pictures_are_resized_upright(cloud):
-    job = {"operation": "image-resize", "source": source(cloud, "images/orientation"), "options": {"width": 120}}
+    job = {
+        "operation": "image-resize",
+        "source": {"prefix": source(cloud, "images/orientation")},
+        "options": {"width": 120},
+    }
     summary = cloud.run({**job, "destination": f"s3://{cloud.application.output_bucket}/upright/"}).summary
 
     keys = cloud.keys(summary["destination"])

@@ -20,7 +20,7 @@ def demo(
         Path, typer.Option(help="Where the outputs and summaries go; what an earlier demo left is replaced.")
     ] = Path("out"),
 ) -> None:
-    """Run three jobs over the sample data behind the local endpoint: no AWS account, no Docker."""
+    """Run four jobs over the sample data behind the local endpoint: no AWS account, no Docker."""
     project = find_project()
     with on_this_machine("fanfold", project) as application:
         count = upload(application, project / "sample_data", application.input_bucket)
@@ -50,27 +50,30 @@ def jobs(application: Application) -> dict[str, dict[str, Any]]:
         "tables": {
             "operation": "table-transform",
             "source": f"{data}/tables/",
-            "options": {"sql": SQL},
+            "options": {"sql": "SELECT region, COUNT(*) AS orders FROM self GROUP BY region ORDER BY region"},
             "destination": f"{out}/tables/",
             "batch": {"items": 5},
         },
-        "manifest": {
+        "manifest-of-images": {
             "operation": "image-resize",
             "source": f"{data}/manifests/images.csv",
             "options": {"widths": [640, 160], "format": "webp"},
-            "destination": f"{out}/manifest/",
-            "batch": {"items": 3},
+            "destination": f"{out}/manifest-of-images/",
+            "batch": {"items": 4},
+        },
+        "manifest-of-tables": {
+            "operation": "table-transform",
+            "source": f"{data}/manifests/tables.csv",
+            "options": {"format": "jsonl"},
+            "destination": f"{out}/manifest-of-tables/",
+            "batch": {"items": 4},
         },
     }
 
 
-SQL = "SELECT * FROM self"
-
-
 def _run(application: Application, name: str, job: dict[str, Any], to: Path) -> dict[str, Any]:
     """Run one job and keep what it left in ``to/name``."""
-    run = name
-    shutil.rmtree(to / run, ignore_errors=True)
-    summary = run_job(application, job, run)
+    shutil.rmtree(to / name, ignore_errors=True)
+    summary = run_job(application, job, name)
     keep(application, summary, to, outputs=True)
     return summary

@@ -1,12 +1,11 @@
 """The endpoint: one loopback address that speaks Step Functions and Lambda itself and leaves the rest to moto.
 
-Served by a thread a connection with keep-alive. waitress has a fixed number of threads, and waiting invocations that take
-them all starve the S3 calls of their own functions; werkzeug closes the connection after every answer.
+Served by `wsgi`, a thread a connection: waitress has a fixed number of threads, so waiting invocations that take them
+all starve the S3 calls of their own functions; werkzeug's server closes the connection after every answer.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
@@ -32,6 +31,7 @@ from fanfold.local.stepfunctions import StepFunctions
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+_CREDENTIAL = "local"  # nobody checks it; moto takes any for its one account
 _STATES = "AWSStepFunctions."
 _LAMBDA_PATH = re.compile(r"/\d{4}-\d\d-\d\d/(functions|event-source-mappings|layers|account-settings)(/.*)?")
 _LAMBDA_SCOPE = "/lambda/aws4_request"
@@ -108,11 +108,7 @@ class Endpoint:
         self.close()
 
     def _make_client(self, service: str) -> Any:
-        session = boto3.session.Session(
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-            region_name=self.region,  # noqa: S106
-        )
+        session: Any = boto3.session.Session(_CREDENTIAL, _CREDENTIAL, region_name=self.region)
         config = Config(max_pool_connections=64, read_timeout=_READ_SECONDS, s3={"addressing_style": "path"})
         return session.client(service, endpoint_url=self.url, config=config)
 
@@ -123,7 +119,7 @@ class FrontDoor:
     def __init__(self, stepfunctions: StepFunctions, functions: Lambda) -> None:
         self._stepfunctions = stepfunctions
         self._functions = functions
-        self._moto = _Moto(create_backend_app)
+        self._moto = _Moto()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -149,12 +145,18 @@ class FrontDoor:
             return error_response(error)
 
 
-class _Moto(DomainDispatcherApplication):  # type: ignore[misc]  # moto is untyped
-    """Moto's dispatcher, which finds the service of a host name by trying all; each host is looked up once here."""
+class _Moto(DomainDispatcherApplication):
+    """Moto's dispatcher, which finds the service of a host name by trying all; here each is looked up once."""
 
-    def __init__(self, create_app: Any) -> None:
-        super().__init__(create_app)
-        self.get_backend_for_host = functools.lru_cache(maxsize=1024)(super().get_backend_for_host)
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self._backends: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """Return the name of the service behind ``host``."""
+        if host not in self._backends:
+            self._backends[host] = super().get_backend_for_host(host)
+        return self._backends[host]
 
 
 def _children(concurrency: int) -> int:

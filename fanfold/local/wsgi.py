@@ -9,7 +9,8 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
+from io import BufferedIOBase
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.http import parse_set_header
@@ -31,23 +32,17 @@ class ClientGone(ConnectionError):
 class Body:
     """A request body of known length, read straight from the connection; ``remaining`` bytes are still to come."""
 
-    def __init__(self, stream: BinaryIO, length: int) -> None:
+    def __init__(self, stream: BufferedIOBase, length: int) -> None:
         self._stream = stream
         self.remaining = length
 
     def read(self, size: int | None = -1) -> bytes:
         """Read ``size`` bytes, or all that remain; raises ClientGone when the client sends fewer than it announced."""
-        wanted = self.remaining if size is None or size < 0 else min(size, self.remaining)
-        data = self._stream.read(wanted)
-        self._took(data, short=len(data) < wanted)
-        return data
+        return self._take(self._stream.read, size)
 
     def readline(self, size: int | None = -1) -> bytes:
         """Read to the end of the line, at most ``size`` bytes."""
-        limit = self.remaining if size is None or size < 0 else min(size, self.remaining)
-        line = self._stream.readline(limit)
-        self._took(line, short=not line and limit > 0)
-        return line
+        return self._take(self._stream.readline, size)
 
     def readlines(self, _hint: int = -1) -> list[bytes]:
         """Read all remaining lines."""
@@ -57,10 +52,16 @@ class Body:
         """Iterate over the remaining lines."""
         return iter(self.readline, b"")
 
-    def _took(self, data: bytes, *, short: bool) -> None:
+    def _take(self, source: Callable[[int], bytes], size: int | None) -> bytes:
+        wanted = self.remaining if size is None or size < 0 else min(size, self.remaining)
+        try:
+            data = source(wanted)
+        except TimeoutError:
+            data = b""
         self.remaining -= len(data)
-        if short:
-            raise ClientGone(f"the client went away {self.remaining} bytes before the end of its request body")
+        if len(data) < wanted and not data.endswith(b"\n"):
+            raise ClientGone(f"the client went silent {self.remaining} bytes before the end of its request body")
+        return data
 
 
 class Handler(MotoRequestHandler):

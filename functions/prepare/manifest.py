@@ -103,7 +103,7 @@ def _reading(uri: str) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise InvalidJob(f"{uri} is not {error.encoding} text: {error.reason}; save it as UTF-8") from error
+        raise InvalidJob(f"{uri} is no text ({error.encoding}: {error.reason}): save it as UTF-8") from error
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InvalidJob(f"{uri} is no gzip file, or a damaged one: {error}; write it again") from error
 

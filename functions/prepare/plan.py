@@ -53,10 +53,11 @@ class Planner:
         function = self.aws.require_operation(job.operation, self.place.operation_prefix)
         home = f"s3://{self.place.output_bucket}/runs/{run}/"
         destination = job.destination or f"s3://{self.place.output_bucket}/out/{job.operation}/"
-        source, sample = self._source(job, home)
-        _refuse_circle(source, destination, home)
+        _refuse_circle(job, destination, home)
         self.aws.require_bucket(destination)
         self.aws.require_writable(destination)
+        # Last, because a manifest may have to be rewritten.
+        source, sample = self._source(job, home)
         bucket, key = split_uri(home)
         return {
             "run": run,
@@ -128,8 +129,8 @@ class Planner:
             if self.store.head(first) is not None:
                 return
         raise InvalidJob(
-            f"{uri} has no column 'uri' or 'key', and its first row, taken for a bucket and a key, names no object that "
-            f"can be read ({first}): give it a header row that names one"
+            f"{uri} has no column 'uri' or 'key', and its first row, taken for a bucket and a key, names no object "
+            f"that can be read ({first}): give it a header row that names one"
         )
 
     def _sample(self, manifest_rows: Iterable[Any], uri: str, select: Select) -> str | None:
@@ -146,7 +147,7 @@ class Planner:
         if not select.needs_head:
             return item
         head = self.store.head(item.uri)
-        return head and replace(item, size=head.size, modified=head.modified)
+        return replace(item, size=head.size, modified=head.modified) if head else None
 
     def _upload(self, uri: str, lines: Iterable[dict[str, Any]]) -> None:
         # ASCII, because a JSON manifest may hold a lone surrogate, which UTF-8 cannot.
@@ -194,11 +195,11 @@ def _with_bucket(manifest_rows: Iterable[Any], bucket: str) -> Iterator[Any]:
         yield {**row, "bucket": bucket} if nameless else row
 
 
-def _refuse_circle(source: dict[str, Any], destination: str, home: str) -> None:
+def _refuse_circle(job: Job, destination: str, home: str) -> None:
     """Refuse a listing that would meet the run's own outputs."""
-    if source["kind"] != "prefix":
+    if not isinstance(job.source, PrefixSource):
         return
-    listed = join_uri(source["bucket"], source["prefix"])
+    listed = join_uri(*split_uri(job.source.prefix))
     for written in (destination, home):
         if written.startswith(listed):
             raise InvalidJob(f"the source {listed} contains {written}, which this run writes: choose a narrower prefix")

@@ -38,8 +38,9 @@ class Failures:
     def csv(self) -> IO[bytes]:
         """Return the CSV as a stream to upload: UTF-8, header row, comma, LF."""
         binary = tempfile.TemporaryFile()  # noqa: SIM115 - handed to the caller
-        text = io.TextIOWrapper(binary, encoding="utf-8", newline="", write_through=True)
-        writer = csv.DictWriter(text, [*COLUMNS, *self._columns], restval="", lineterminator="\n")
+        # A message may quote half a surrogate pair, which UTF-8 cannot hold.
+        text = io.TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace", newline="", write_through=True)
+        writer = csv.DictWriter(_LineFeeds(text), [*COLUMNS, *self._columns], restval="", lineterminator="\r\n")
         writer.writeheader()
         writer.writerows(self._rows())
         text.detach()
@@ -50,6 +51,16 @@ class Failures:
         self._spool.seek(0)
         for line in self._spool:
             yield json.loads(line)
+
+
+class _LineFeeds:
+    """Ends rows in LF; the csv module is told CRLF, because only then it quotes a cell that holds a CR alone."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self._text = text
+
+    def write(self, row: str) -> int:
+        return self._text.write(row.removesuffix("\r\n") + "\n")
 
 
 def failure_row(record: Record) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,6 +22,8 @@ from itemkit.store import S3Store
 ALL_ITEMS_FAILED = "AllItemsFailed"
 # Records files read at once; their bodies are what is in memory.
 READERS = 16
+# What reading JSON of another shape than ours raises.
+_NO_RESULT = (KeyError, TypeError, ValueError, AttributeError)
 
 
 def fold(results: Results, store: S3Store) -> tuple[Ledger, Failures]:
@@ -30,71 +33,91 @@ def fold(results: Results, store: S3Store) -> tuple[Ledger, Failures]:
     child without a result are lost, and named.
     """
     ledger, failures = Ledger(), Failures()
-    _add(results.succeeded(), ledger, failures, store)
-    _add(_told_by_cause(results.failed()), ledger, failures, store)
-    for record in itertools.chain(results.failed(), results.pending()):
-        if record.get("Error") != ALL_ITEMS_FAILED and not ledger.has(record.get("Name")):
+    _add(_answered(results.succeeded(ledger.fault), ledger), ledger, failures, store)
+    _add(filter(None, map(_told_by_cause, results.failed(ledger.fault))), ledger, failures, store)
+    for record in itertools.chain(results.failed(ledger.fault), results.pending(ledger.fault)):
+        if not ledger.has(_batch_of(record)):
             _lose(record, ledger, failures)
     return ledger, failures
 
 
-def _add(outputs: Iterable[Mapping[str, Any]], ledger: Ledger, failures: Failures, store: S3Store) -> None:
-    """Count batch results and name their failed items from their records, a window of batches at a time."""
-    fresh = (result for result in _parsed(outputs, ledger) if ledger.add(result))
-    open_batches = (result for result in fresh if result.tally.counts["failed"] or result.tally.counts["deferred"])
-    with ThreadPoolExecutor(READERS) as readers:
-        while window := list(itertools.islice(open_batches, READERS)):
-            for result, records in zip(
-                window, readers.map(lambda each: _unsuccessful(each, store), window), strict=True
-            ):
-                _name(result, records, ledger, failures)
-
-
-def _parsed(outputs: Iterable[Mapping[str, Any]], ledger: Ledger) -> Iterator[BatchResult]:
+def _answered(outputs: Iterable[Mapping[str, Any]], ledger: Ledger) -> Iterator[BatchResult]:
     for output in outputs:
         try:
-            yield BatchResult.from_json(output)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            yield _parsed(output)
+        except _NO_RESULT as error:
             ledger.fault(f"a child answered what is no batch result ({error!r}): {str(output)[:200]}")
 
 
-def _name(result: BatchResult, records: list[Record] | str, ledger: Ledger, failures: Failures) -> None:
-    if isinstance(records, str):
-        ledger.fault(f"the failed items of batch {result.batch} cannot be named: {records}")
-        records = [Record.from_json(shown) for shown in result.failures]
-    for record in records:
-        failures.add(record)
+def _told_by_cause(record: Mapping[str, Any]) -> BatchResult | None:
+    """Return the batch result that a failed child carries in its Cause; ``None``: it has none, its items are lost."""
+    if record.get("Error") != ALL_ITEMS_FAILED:
+        return None
+    try:
+        return _parsed(json.loads(record["Cause"]))
+    except _NO_RESULT:
+        return None
 
 
-def _unsuccessful(result: BatchResult, store: S3Store) -> list[Record] | str:
-    """Return the failed and deferred records of a batch, or why they cannot be read."""
+def _parsed(output: Mapping[str, Any]) -> BatchResult:
+    result = BatchResult.from_json(output)
+    if result.tally.items != output["items"]:
+        raise ValueError(f"its counts add up to {result.tally.items} and not to its items")
+    return result
+
+
+def _batch_of(record: Mapping[str, Any]) -> str | None:
+    told = _told_by_cause(record)
+    return told.batch if told else record.get("Name")
+
+
+def _add(fresh: Iterable[BatchResult], ledger: Ledger, failures: Failures, store: S3Store) -> None:
+    """Count batch results and name their failed items from their records, a window of batches at a time."""
+    counted = (result for result in fresh if ledger.add(result))
+    open_batches = (result for result in counted if _unsuccessful(result))
+    with ThreadPoolExecutor(READERS) as readers:
+        while window := list(itertools.islice(open_batches, READERS)):
+            found = readers.map(lambda result: _read(result, store), window)
+            for result, (records, fault) in zip(window, found, strict=True):
+                if fault:
+                    ledger.fault(f"the failed items of batch {result.batch} cannot all be named: {fault}")
+                for record in records:
+                    failures.add(record)
+
+
+def _unsuccessful(result: BatchResult) -> int:
+    return result.tally.counts["failed"] + result.tally.counts["deferred"]
+
+
+def _read(result: BatchResult, store: S3Store) -> tuple[list[Record], str | None]:
+    """Return the failed and deferred records of a batch, and what is wrong with them."""
+    shown = [Record.from_json(record) for record in result.failures]
     if result.records is None:
-        return "it wrote no records"
+        return shown, "it wrote no records"
     try:
         with store.open(result.records) as (_, stream):
-            return [record for record in read_records(stream.read()) if record.failure]
+            records = [record for record in read_records(stream.read()) if record.failure]
     except TransientError:
         raise
-    except (ItemError, OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        return f"{result.records} is unreadable: {type(error).__name__}: {error}"
-
-
-def _told_by_cause(failed: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield the batch results that failed children carry in their Cause."""
-    for record in failed:
-        if record.get("Error") == ALL_ITEMS_FAILED:
-            yield json.loads(record["Cause"])
+    except (ItemError, OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
+        return shown, f"{result.records} is unreadable: {type(error).__name__}: {error}"
+    if len(records) != _unsuccessful(result):
+        return records, f"{result.records} names {len(records)} of {_unsuccessful(result)}"
+    return records, None
 
 
 def _lose(record: Mapping[str, Any], ledger: Ledger, failures: Failures) -> None:
-    event = Event.parse(json.loads(record["Input"]))
-    ledger.lost += len(event.entries)
-    error = str(record.get("Error") or record["Status"].title())
+    try:
+        items = list(Event.parse(json.loads(record["Input"])).items())
+    except _NO_RESULT as error:
+        ledger.fault(f"the items of child {record.get('Name', 'without a name')} cannot be named: {error!r}")
+        return
+    ledger.lose(record.get("Name"), len(items))
+    kind = str(record.get("Error") or record["Status"].title())
     message = str(record.get("Cause") or "the batch was not started")[:LONGEST_MESSAGE]
-    for item in event.items():
-        lost = Failure(error, message, retryable=True)
-        failures.add(_as_record(item, lost))
-        ledger.tally.count_error(error, 1, item.uri)
+    for item in items:
+        failures.add(_as_record(item, Failure(kind, message, retryable=True)))
+        ledger.tally.count_error(kind, 1, item.uri)
 
 
 def _as_record(item: Item | Record, lost: Failure) -> Record:

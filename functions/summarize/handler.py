@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.summarize.failures import Failures
 from functions.summarize.fold import fold
@@ -26,8 +26,10 @@ tracer = Tracer(service="summarize")
 metrics = Metrics(namespace="Fanfold", service="summarize")
 # The map run's counts are eventually consistent; after so many attempts what is there is the truth.
 PATIENCE = 6
+# As often as the workflow tries again; then a summary is written whatever there is.
+LAST_ATTEMPT = 12
 # Answers of Step Functions after which asking again helps.
-_PASSING = frozenset({"ThrottlingException", "InternalServerError", "ServiceUnavailable"})
+_PASSING = frozenset({"ThrottlingException", "InternalServerError", "ServiceUnavailable", "ResourceNotFound"})
 
 
 @functools.cache
@@ -60,33 +62,44 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _map_run(stepfunctions: Any, event: Mapping[str, Any]) -> MapRun | None:
     """Find the execution's map run; ``None`` when the map failed before it began one."""
     try:
-        arn = event["map_run"]
-        if arn is None:
-            runs = stepfunctions.list_map_runs(executionArn=event["execution"])["mapRuns"]
-            if not runs:
-                return None
-            arn = runs[0]["mapRunArn"]
-        map_run = MapRun.from_describe(stepfunctions.describe_map_run(mapRunArn=arn))
+        arn = event["map_run"] or _newest(stepfunctions.list_map_runs(executionArn=event["execution"])["mapRuns"])
+        map_run = MapRun.from_describe(stepfunctions.describe_map_run(mapRunArn=arn)) if arn else None
     except ClientError as error:
         if error.response["Error"].get("Code") in _PASSING:
             raise TransientError(f"Step Functions does not answer: {error}") from error
         raise
-    if not map_run.settled:
+    except BotoCoreError as error:
+        raise TransientError(f"Step Functions cannot be reached: {error}") from error
+    if map_run is None and event["attempt"] < PATIENCE:
+        raise TransientError(f"{event['execution']} has no map run yet")
+    if map_run and not map_run.settled and event["attempt"] < LAST_ATTEMPT:
         raise TransientError(f"{arn} is not settled: {map_run.status}")
     return map_run
 
 
+def _newest(map_runs: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the ARN of the latest map run: a redrive may have begun another one."""
+    return max(map_runs, key=lambda each: each["startDate"])["mapRunArn"] if map_runs else None
+
+
 def _fold(map_run: MapRun | None, event: Mapping[str, Any], store: S3Store) -> tuple[Ledger, Failures]:
+    ledger, failures = Ledger(), Failures()
     if map_run is None:
-        return Ledger(), Failures()
+        return ledger, failures
     place = event["plan"]["results"]
     try:
         results = Results.open(store, map_run.manifest_uri(place["bucket"], place["prefix"]))
     except TransientError as error:
         if event["attempt"] < PATIENCE:
             raise
-        return Ledger(faults=[str(error)]), Failures()
-    return fold(results, store)
+        # A map run that listed nothing has nothing to write.
+        if map_run.listed:
+            ledger.fault(str(error))
+    else:
+        ledger, failures = fold(results, store)
+    if not map_run.settled:
+        ledger.fault(f"{map_run.arn} is still at work: {map_run.status}")
+    return ledger, failures
 
 
 def _publish(summary: dict[str, Any], failures: Failures, home: str, store: S3Store) -> dict[str, Any]:
@@ -94,7 +107,9 @@ def _publish(summary: dict[str, Any], failures: Failures, home: str, store: S3St
     summary["artifacts"] = {**artifacts, "records": f"{home}records/"}
     with failures.csv() as body:
         store.upload(artifacts["failures"], body, "text/csv; charset=utf-8")
-    store.write(artifacts["summary"], json.dumps(summary, indent=2, ensure_ascii=False).encode(), "application/json")
+    # Half a surrogate pair, which UTF-8 cannot hold, becomes the escape that JSON has for it.
+    text = json.dumps(summary, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    store.write(artifacts["summary"], text, "application/json")
     metrics.add_dimension("operation", summary["operation"])
     metrics.add_metric("Runs", MetricUnit.Count, 1)
     metrics.add_metric("RunsFailed", MetricUnit.Count, int(summary["state"] == "FAILED"))

@@ -34,8 +34,16 @@ class Ledger:
         self.tally.merge(result.tally)
         return True
 
+    def lose(self, batch: str | None, items: int) -> None:
+        """Count the items of a batch that ended without a result; ``None``: it never began and has no name."""
+        self.lost += items
+        if batch is not None:
+            self._batches.add(batch)
+
     def fault(self, sentence: str) -> None:
-        """Note something that keeps the ledger from being complete."""
+        """Note something that keeps the ledger from being complete, once."""
+        if sentence in self.faults:
+            return
         if len(self.faults) < FAULTS_SHOWN:
             self.faults.append(sentence)
         else:

@@ -9,13 +9,16 @@ the last attempt alone, which is what is still open.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from itemkit.errors import ObjectNotFound, TransientError
+from itemkit.errors import ObjectNotFound, PermanentError, TransientError
 from itemkit.item import join_uri
 from itemkit.store import S3Store
+
+# Takes a sentence that says which part cannot be read and why.
+Fault = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,10 @@ class MapRun:
 
 @dataclass(frozen=True)
 class Results:
-    """The result files of a map run."""
+    """The result files of a map run.
+
+    A part that is gone or damaged is told to the reader's ``fault``, and reading goes on with the next.
+    """
 
     store: S3Store
     bucket: str
@@ -70,20 +76,26 @@ class Results:
         parts = {status: [part["Key"] for part in files] for status, files in manifest["ResultFiles"].items()}
         return cls(store, manifest["DestinationBucket"], parts)
 
-    def succeeded(self) -> Iterator[dict[str, Any]]:
+    def succeeded(self, fault: Fault) -> Iterator[dict[str, Any]]:
         """Yield the output of every child that succeeded."""
-        return self._lines("SUCCEEDED")
+        return self._records("SUCCEEDED", fault)
 
-    def failed(self) -> Iterator[dict[str, Any]]:
+    def failed(self, fault: Fault) -> Iterator[dict[str, Any]]:
         """Yield the record of every child that failed, timed out or was aborted (these have no ``Error``)."""
-        return self._lines("FAILED")
+        return self._records("FAILED", fault)
 
-    def pending(self) -> Iterator[dict[str, Any]]:
+    def pending(self, fault: Fault) -> Iterator[dict[str, Any]]:
         """Yield the record of every child that was never started: ``Input`` and ``Status`` alone."""
-        return self._lines("PENDING")
+        return self._records("PENDING", fault)
 
-    def _lines(self, status: str) -> Iterator[dict[str, Any]]:
+    def _records(self, status: str, fault: Fault) -> Iterator[dict[str, Any]]:
         for key in self.parts.get(status, []):
-            with self.store.open(join_uri(self.bucket, key)) as (_, stream):
-                for line in stream.iter_lines(chunk_size=1 << 20):
-                    yield json.loads(line)
+            uri = join_uri(self.bucket, key)
+            try:
+                with self.store.open(uri) as (_, stream):
+                    for line in stream.iter_lines(chunk_size=1 << 20):
+                        record = json.loads(line)
+                        # A redrive writes "[]" where it has nothing to say.
+                        yield from record if isinstance(record, list) else [record]
+            except (PermanentError, ValueError) as error:
+                fault(f"the result file {uri} cannot be read: {error}")

@@ -19,7 +19,7 @@ _READS = re.compile(r"\b(read|scan)_(csv|parquet|ipc|json|ndjson|avro)\b", re.I)
 _QUERY = re.compile(r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|from)\b", re.I | re.S)
 # Steps of a plan, as polars explains it.
 _SCAN = re.compile(r"^\s*\w+ SCAN\b", re.M)
-_GROUP = re.compile(r"^\s*AGGREGATE\[", re.M)
+_UNORDERED = re.compile(r"^\s*(AGGREGATE|UNIQUE)\[maintain_order: false", re.M)
 _SORT = re.compile(r"^\s*SORT BY\b", re.M)
 _SHUFFLE = re.compile(r"^\s*(AGGREGATE|UNION|UNIQUE|\w+ JOIN)\b", re.M)
 _QUOTED = re.compile(r"""["']([^"']+)["']""")
@@ -45,12 +45,13 @@ class Plan:
     def over(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Return the query over ``frame``, not run yet.
 
-        Groups that the SQL leaves unordered are sorted by their columns: polars hands them out in another order each
-        time, and the same input is to give the same bytes.
+        Groups and distinct rows that the SQL leaves unordered are sorted by their columns: polars hands them out in
+        another order each time, and the same input is to give the same bytes. (It does so with one thread; several
+        add floats in another order each time.)
         """
         query = parse(self.sql, frame)
-        group, sort = _GROUP.search(self.steps), _SORT.search(self.steps)
-        if group is None or (sort is not None and sort.start() < group.start()):
+        unordered, sort = _UNORDERED.search(self.steps), _SORT.search(self.steps)
+        if unordered is None or (sort is not None and sort.start() < unordered.start()):
             return query
         return query.sort(~cs.nested(), nulls_last=True)
 

@@ -216,7 +216,9 @@ def test_a_shipped_workflow_says_nothing_twice(path):
 
 @pytest.mark.parametrize(("broken", "expected"), BROKEN, ids=[expected[0] for _, expected in BROKEN])
 def test_a_broken_workflow_is_found_out(broken, expected):
-    assert findings(broken(PROCESS), GIVEN) == expected
+    shipped = findings(PROCESS, GIVEN)
+
+    assert [each for each in findings(broken(PROCESS), GIVEN) if each not in shipped] == expected
 
 
 def test_every_rule_finds_something_somewhere():

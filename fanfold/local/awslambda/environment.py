@@ -119,7 +119,7 @@ class Environment:
             "HOME": scratch,
             "TMPDIR": scratch,
         }
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - our own command line
             command,
             cwd=self.function.staging.task,
             env=variables,

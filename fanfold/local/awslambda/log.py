@@ -70,7 +70,7 @@ class InvocationLog:
         self._tail = bytearray()
 
     def write(self, output: bytes) -> None:
-        """Add output of the process; whole lines go to the file at once, a CR of the runtime's tracebacks as a line end."""
+        """Add output of the process; whole lines go to the file at once. The runtime's tracebacks have CR for LF."""
         output = output.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines, newline, rest = output.rpartition(b"\n")
         if newline:

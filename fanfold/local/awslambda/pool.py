@@ -32,6 +32,7 @@ class Pool:
         self._idle: list[Environment] = []  # the longest idle first
         self._busy: set[Environment] = set()
         self._queue: deque[_Waiter] = deque()
+        self._settled = threading.Condition(self._lock)
         self._closed = False
 
     def lease(self, function: Function) -> Environment:
@@ -40,18 +41,24 @@ class Pool:
         if held is None or held.function is not function or not held.alive:
             held = self._replace(held, function)
         with self._lock:
-            self._busy.add(held)
+            closed = self._closed
+            if not closed:
+                self._busy.add(held)
+        if closed:
+            held.kill()
+            raise _closing()
         return held
 
     def release(self, environment: Environment) -> None:
         """Take an environment back: to the next in the queue, to rest, or to its end when it cannot go on."""
-        with self._lock:
-            self._busy.discard(environment)
         if environment.alive:
             self._hand_on(environment)
         else:
             environment.kill()
             self._hand_on(None)
+        with self._lock:
+            self._busy.discard(environment)
+            self._settled.notify_all()
 
     def retire(self, function: Function) -> None:
         """End the environments of a function that was replaced or deleted; those at work end with their invocation."""
@@ -64,7 +71,7 @@ class Pool:
             environment.kill()
 
     def close(self) -> None:
-        """End every environment; who waits or is at work gets an error."""
+        """End every environment; who waits or is at work gets an error. Returns when nobody is at work any more."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -76,11 +83,14 @@ class Pool:
             environment.abort()
         for environment in idle:
             environment.kill()
+        with self._lock:
+            self._settled.wait_for(lambda: not self._busy)
 
     def _place(self, function: Function) -> Environment | None:
         """Return what stands in the place won for ``function``: its own warm environment, another's, or nothing."""
         with self._lock:
-            self._refuse_when_closed()
+            if self._closed:
+                raise _closing()
             own = next((idle for idle in reversed(self._idle) if idle.function is function), None)
             if own is None and self._free:
                 self._free -= 1
@@ -92,7 +102,8 @@ class Pool:
             waiter = _Waiter(function, time.monotonic())
             self._queue.append(waiter)
         waiter.granted.wait()
-        self._refuse_when_closed()
+        if self._closed:
+            raise _closing()
         return waiter.place
 
     def _replace(self, held: Environment | None, function: Function) -> Environment:
@@ -127,6 +138,6 @@ class Pool:
         self._queue.remove(chosen)
         return chosen
 
-    def _refuse_when_closed(self) -> None:
-        if self._closed:
-            raise ServiceError("ServiceException", "The local endpoint is shutting down.", 500)
+
+def _closing() -> ServiceError:
+    return ServiceError("ServiceException", "The local endpoint is shutting down.", 500)

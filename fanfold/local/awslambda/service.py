@@ -67,6 +67,7 @@ class Lambda:
         self._work = tempfile.TemporaryDirectory(prefix="fanfold-lambda-", ignore_cleanup_errors=True)
         self._lock = threading.Lock()
         self._functions: dict[str, Deployed] = {}
+        self._logs: dict[str, FunctionLog] = {}
         self._pool = Pool(concurrency)
         self._events = ThreadPoolExecutor(concurrency, thread_name_prefix="lambda-event")
 
@@ -150,8 +151,8 @@ class Lambda:
         """End every environment and forget the functions."""
         self._pool.close()
         self._events.shutdown(cancel_futures=True)
-        for deployed in self._functions.values():
-            deployed.function.log.close()
+        while self._logs:
+            self._logs.popitem()[1].close()
         self._work.cleanup()
 
     def arn(self, name: str) -> str:
@@ -161,8 +162,10 @@ class Lambda:
     def _function(self, config: FunctionConfig) -> Function:
         _require_runtime_client()
         staging = stage(config, self._folder(config.name))
-        log = FunctionLog(self._log_dir / f"{config.name}.log", verbose=self._verbose)
-        return Function(config, self.arn(config.name), staging, variables(config, self.site, staging), log)
+        if config.name not in self._logs:
+            self._logs[config.name] = FunctionLog(self._log_dir / f"{config.name}.log", verbose=self._verbose)
+        base = variables(config, self.site, staging)
+        return Function(config, self.arn(config.name), staging, base, self._logs[config.name])
 
     def _folder(self, name: str) -> Path:
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._work.name))
@@ -178,7 +181,7 @@ def _require_runtime_client() -> None:
         raise ServiceError(
             "ServiceException",
             "AWS's Lambda runtime client `awslambdaric` is not installed, so functions cannot run here. "
-            "It exists for Linux only: there install `fanfold[local]`; on other systems run Fanfold in a Linux container.",
+            "It exists for Linux only: install `fanfold[local]` there; elsewhere run Fanfold in a Linux container.",
             500,
         )
 

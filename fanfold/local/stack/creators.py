@@ -56,7 +56,7 @@ class Creators:
         return names
 
     def _bucket(self, identity: Identity, properties: Mapping[str, Any]) -> None:
-        """Create a bucket, versioned and with events if so; encryption, ownership and life cycle change nothing here."""
+        """Create a bucket with its versioning and events; encryption, ownership and life cycle change nothing here."""
         s3 = self._endpoint.client("s3")
         s3.create_bucket(Bucket=identity.name)
         if versioning := properties.get("VersioningConfiguration"):

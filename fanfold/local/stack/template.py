@@ -66,10 +66,10 @@ def _with_placeholders(source: Any, path: Path) -> dict[str, Any]:
     """Replace local paths, which the transform refuses, by S3 locations that carry them through it."""
     if not isinstance(source, dict) or not isinstance(source.get("Resources"), dict):
         raise StackError(f"{path}: not a CloudFormation template, it has no Resources")
-    source = copy.deepcopy(source)  # anchors share objects
-    for resource in source["Resources"].values():
+    copied: dict[str, Any] = copy.deepcopy(source)
+    for resource in copied["Resources"].values():
         properties = resource.get("Properties", {})
         for name in _URIS:
             if isinstance(properties.get(name), str) and "://" not in properties[name]:
                 properties[name] = {"Bucket": LOCAL, "Key": properties[name]}
-    return source
+    return copied

@@ -98,7 +98,7 @@ def _compile_state(name: str, source: Any, location: str, report: Report, siblin
         report.add(location, problem)
         return None
     kind = source.get("Type")
-    if kind not in schema.STATES:
+    if not isinstance(kind, str) or kind not in schema.STATES:
         report.add(f"{location}/Type", f"The value must be one of [{', '.join(schema.STATES)}], not {json.dumps(kind)}")
         return None
     if source.get("QueryLanguage", "JSONata") != "JSONata":

@@ -1,0 +1,30 @@
+"""Tables for the tests of table-transform, and the operation over them."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import polars as pl
+
+from functions.table_transform.operation import OPERATION
+from itemkit import Item, Result
+
+ITEM = Item("s3://in/orders.csv", "orders.csv")
+BY_REGION = "SELECT region, COUNT(*) AS orders, ROUND(SUM(amount), 2) AS amount FROM self GROUP BY region"
+
+
+def transform(body: bytes, **options: Any) -> Result:
+    return OPERATION.process(ITEM, body, OPERATION.parse(options))
+
+
+def rows(body: bytes, **options: Any) -> list[dict[str, Any]]:
+    result = transform(body, format="jsonl", **options)
+    return [json.loads(line) for line in result.outputs[0].body.splitlines()]
+
+
+def parquet(frame: pl.DataFrame, **options: Any) -> bytes:
+    body = io.BytesIO()
+    frame.write_parquet(body, **options)
+    return body.getvalue()

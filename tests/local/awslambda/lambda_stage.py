@@ -1,0 +1,66 @@
+"""A Lambda service with functions made of a few lines of Python."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from fanfold.local.awslambda import FunctionConfig, Lambda, Mount
+
+_NUMBERS = itertools.count()
+
+
+class Stage:
+    """The service, and a folder to write functions into."""
+
+    def __init__(self, folder: Path, *, concurrency: int = 2, verbose: bool = False) -> None:
+        self.folder = folder
+        self.log_dir = folder / "logs"
+        self.service = Lambda(
+            region="us-east-1",
+            account="123456789012",
+            endpoint_url="http://127.0.0.1:1",
+            clients=_no_clients,
+            concurrency=concurrency,
+            log_dir=self.log_dir,
+            verbose=verbose,
+        )
+
+    def create(self, source: str, **settings: Any) -> str:
+        """Create a function whose module `index` is ``source`` and return its name."""
+        name = settings.pop("name", f"f{next(_NUMBERS)}")
+        code = self.folder / name
+        code.mkdir()
+        (code / "index.py").write_text(textwrap.dedent(source))
+        defaults = {"handler": "index.handler", "timeout": 10, "task": (Mount(code, PurePosixPath()),)}
+        self.service.create(FunctionConfig(name=name, **(defaults | settings)))
+        return name
+
+    def call(self, name: str, event: Any = None) -> Any:
+        """Invoke, assert that the handler answered, and return its answer."""
+        outcome = self.service.invoke(name, json.dumps(event).encode())
+        assert outcome.function_error is None, outcome.payload
+        return json.loads(outcome.payload)
+
+    def fail(self, name: str, event: Any = None) -> dict[str, Any]:
+        """Invoke, assert that it failed, and return the error object."""
+        outcome = self.service.invoke(name, json.dumps(event).encode())
+        assert outcome.function_error == "Unhandled", outcome.payload
+        return json.loads(outcome.payload)
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> None:
+    """Wait until ``condition`` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+
+
+def _no_clients(service: str) -> Any:
+    raise AssertionError(f"nothing here needs {service}")

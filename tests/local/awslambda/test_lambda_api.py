@@ -1,0 +1,221 @@
+"""The Lambda API as boto3 sees it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from lambda_stage import until
+
+from fanfold.local.server import Endpoint
+
+ROLE = "arn:aws:iam::123456789012:role/lambda"
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    with Endpoint(lambda_concurrency=2, log_dir=tmp_path_factory.mktemp("logs")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def functions(endpoint: Endpoint) -> Any:
+    return endpoint.client("lambda")
+
+
+def archive(source: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as opened:
+        opened.writestr("index.py", source)
+    return packed.getvalue()
+
+
+def create(functions: Any, name: str, source: str = "def handler(event, context): return event", **settings: Any) -> Any:
+    request = {"Runtime": "python3.13", "Handler": "index.handler", "Role": ROLE, "Timeout": 10} | settings
+    return functions.create_function(FunctionName=name, Code={"ZipFile": archive(source)}, **request)
+
+
+def code_of(refused: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
+    response = refused.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_a_function_lives_from_creation_to_deletion(functions: Any) -> None:
+    created = create(functions, "life", MemorySize=256, Environment={"Variables": {"A": "b"}}, Description="d")
+
+    found = functions.get_function(FunctionName="life")["Configuration"]
+    expected = {
+        "FunctionName": "life",
+        "FunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:life",
+        "Runtime": "python3.13",
+        "Handler": "index.handler",
+        "Role": ROLE,
+        "Timeout": 10,
+        "MemorySize": 256,
+        "Description": "d",
+        "Environment": {"Variables": {"A": "b"}},
+        "State": "Active",
+        "Version": "$LATEST",
+    }
+    assert {name: found[name] for name in expected} == expected
+    assert {name: created[name] for name in expected} == expected
+    assert functions.get_function_configuration(FunctionName="life")["CodeSha256"] == created["CodeSha256"]
+
+    functions.delete_function(FunctionName="life")
+    with pytest.raises(ClientError) as refused:
+        functions.get_function(FunctionName="life")
+    assert code_of(refused) == ("ResourceNotFoundException", 404)
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:life"
+    assert refused.value.response["Error"]["Message"] == f"Function not found: {arn}"
+
+
+def test_the_waiter_of_boto3_finds_a_function_active(functions: Any) -> None:
+    create(functions, "waited-for")
+
+    functions.get_waiter("function_active_v2").wait(FunctionName="waited-for")
+
+    assert functions.get_function(FunctionName="waited-for")["Configuration"]["State"] == "Active"
+
+
+def test_invoke_answers_with_payload_version_and_log(functions: Any) -> None:
+    create(functions, "echo", "def handler(event, context):\n    print('heard')\n    return event")
+
+    answer = functions.invoke(FunctionName="echo", Payload=b'{"a": 1}', LogType="Tail")
+
+    assert json.loads(answer["Payload"].read()) == {"a": 1}
+    assert [answer["StatusCode"], answer["ExecutedVersion"]] == [200, "$LATEST"]
+    assert "FunctionError" not in answer
+    assert b"\nheard\nEND RequestId: " in base64.b64decode(answer["LogResult"])
+
+
+def test_a_function_error_is_a_200_with_its_header(functions: Any) -> None:
+    create(functions, "raises", "def handler(event, context): raise ValueError('no')")
+
+    answer = functions.invoke(FunctionName="raises")
+
+    assert [answer["StatusCode"], answer["FunctionError"]] == [200, "Unhandled"]
+    assert json.loads(answer["Payload"].read())["errorType"] == "ValueError"
+
+
+def test_an_event_is_accepted_and_runs_later(functions: Any, tmp_path: Path) -> None:
+    create(functions, "later", "def handler(event, context): open(event, 'w').write('done')")
+
+    answer = functions.invoke(
+        FunctionName="later", InvocationType="Event", Payload=json.dumps(str(tmp_path / "mark")).encode()
+    )
+
+    assert answer["StatusCode"] == 202
+    until(lambda: (tmp_path / "mark").exists() and (tmp_path / "mark").read_text() == "done", "the event ran")
+
+
+def test_a_dry_run_only_asks_whether_it_could(functions: Any) -> None:
+    create(functions, "dry", "raise SystemExit")
+
+    assert functions.invoke(FunctionName="dry", InvocationType="DryRun")["StatusCode"] == 204
+
+
+def test_new_code_and_settings_are_in_force_at_once(functions: Any) -> None:
+    create(functions, "changing", "import os\ndef handler(event, context): return ['old', os.environ.get('A')]")
+    assert functions.invoke(FunctionName="changing")["Payload"].read() == b'["old", null]'
+
+    functions.update_function_code(
+        FunctionName="changing",
+        ZipFile=archive("import os\ndef handler(event, context): return ['new', os.environ.get('A')]"),
+    )
+    assert functions.invoke(FunctionName="changing")["Payload"].read() == b'["new", null]'
+
+    changed = functions.update_function_configuration(FunctionName="changing", Timeout=5, Environment={"Variables": {"A": "b"}})
+    assert [changed["Timeout"], changed["MemorySize"]] == [5, 128]
+    assert functions.invoke(FunctionName="changing")["Payload"].read() == b'["new", "b"]'
+
+
+def test_code_may_come_from_s3(endpoint: Endpoint, functions: Any) -> None:
+    s3 = endpoint.client("s3")
+    s3.create_bucket(Bucket="code")
+    s3.put_object(Bucket="code", Key="f.zip", Body=archive("def handler(event, context): return 'from s3'"))
+
+    functions.create_function(
+        FunctionName="from-s3",
+        Runtime="python3.13",
+        Handler="index.handler",
+        Role=ROLE,
+        Code={"S3Bucket": "code", "S3Key": "f.zip"},
+    )
+
+    assert functions.invoke(FunctionName="from-s3")["Payload"].read() == b'"from s3"'
+
+
+def test_functions_are_listed_in_pages(functions: Any) -> None:
+    for number in range(3):
+        create(functions, f"page-{number}")
+
+    pages = functions.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 2})
+    names = [[function["FunctionName"] for function in page["Functions"]] for page in pages]
+
+    listed = [name for page in names for name in page]
+    assert [name for name in listed if name.startswith("page-")] == ["page-0", "page-1", "page-2"]
+    assert listed == sorted(listed)
+    assert {len(page) for page in names[:-1]} == {2}
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "expected"),
+    [
+        ("invoke", {"FunctionName": "missing"}, ("ResourceNotFoundException", 404)),
+        ("invoke", {"FunctionName": "there", "Qualifier": "7"}, ("ResourceNotFoundException", 404)),
+        ("invoke", {"FunctionName": "there", "Payload": b"{"}, ("InvalidRequestContentException", 400)),
+        ("invoke", {"FunctionName": "bad name"}, ("ValidationException", 400)),
+        ("invoke", {"FunctionName": "there:$LATEST", "Qualifier": "7"}, ("InvalidParameterValueException", 400)),
+        ("invoke", {"FunctionName": "there", "InvocationType": "Odd"}, ("InvalidParameterValueException", 400)),
+        (
+            "invoke",
+            {"FunctionName": "there", "InvocationType": "Event", "Payload": b'"' + b"x" * (1 << 20) + b'"'},
+            ("RequestTooLargeException", 413),
+        ),
+        ("invoke", {"FunctionName": "there", "Payload": b'"' + b"x" * (6 << 20) + b'"'}, ("RequestTooLargeException", 413)),
+        ("delete_function", {"FunctionName": "missing"}, ("ResourceNotFoundException", 404)),
+        ("update_function_code", {"FunctionName": "there", "ZipFile": b"no zip"}, ("InvalidParameterValueException", 400)),
+        ("update_function_code", {"FunctionName": "there"}, ("InvalidParameterValueException", 400)),
+        ("update_function_configuration", {"FunctionName": "there", "Timeout": 901}, ("InvalidParameterValueException", 400)),
+        ("get_policy", {"FunctionName": "there"}, ("UnknownOperationException", 404)),
+    ],
+)
+def test_what_cannot_be_done_is_answered_with_lambdas_error(
+    functions: Any, operation: str, request_: dict[str, Any], expected: tuple[str, int]
+) -> None:
+    if "there" not in {function["FunctionName"] for function in functions.list_functions()["Functions"]}:
+        create(functions, "there")
+
+    with pytest.raises(ClientError) as refused:
+        getattr(functions, operation)(**request_)
+
+    assert code_of(refused) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ("ResourceConflictException", 409)),
+        ({"FunctionName": "odd", "Runtime": "nodejs24.x"}, ("InvalidParameterValueException", 400)),
+        ({"FunctionName": "odd", "MemorySize": 64}, ("InvalidParameterValueException", 400)),
+    ],
+)
+def test_what_cannot_be_created_is_answered_with_lambdas_error(
+    functions: Any, settings: dict[str, Any], expected: tuple[str, int]
+) -> None:
+    name = settings.pop("FunctionName", None)
+    if name is None:
+        name = "twice"
+        create(functions, name)
+
+    with pytest.raises(ClientError) as refused:
+        create(functions, name, **settings)
+
+    assert code_of(refused) == expected

@@ -1,0 +1,197 @@
+"""The template obeys the rules, each rule notices when one is broken, and the tools of AWS agree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.template import access, serving, storage
+from tests.template.application import ROOT, application, template
+from tests.workflows.breaking import add, drop, put, swap
+
+RULES = (
+    access.boundless,
+    access.managed,
+    access.grants,
+    serving.functions,
+    serving.folders,
+    serving.handlers,
+    serving.logs,
+    serving.machines,
+    storage.buckets,
+)
+LABELS = ("Prefix", "Csv", "Jsonl")
+RESOURCES = template()["Resources"]
+# Policies and statements are found by name, so that the tables below say what is taken away.
+MACHINE = "Resources/ProcessStateMachine/Properties"
+STATEMENTS = f"{MACHINE}/Policies/1/Statement"
+SID = {
+    statement["Sid"]: f"{STATEMENTS}/{index}"
+    for index, statement in enumerate(RESOURCES["ProcessStateMachine"]["Properties"]["Policies"][1]["Statement"])
+}
+STATES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
+RESIZE = "Resources/ImageResizeFunction"
+INPUT = "Resources/InputBucket/Properties"
+
+
+def findings(app):
+    return [finding for rule in RULES for finding in rule(app)]
+
+
+BROKEN = [
+    # the map's children
+    (drop(SID["StartChildren"]), [
+        f"ProcessStateMachine may not states:StartExecution on {STATES}:stateMachine:${{AWS::StackName}}-process",
+    ]),
+    (put(f"{SID['FollowChildren']}/Action", "states:DescribeExecution"), [
+        f"ProcessStateMachine may not states:StopExecution on {STATES}:{execution}"
+        for execution in (
+            "execution:${AWS::StackName}-process:run",
+            *[f"{kind}:${{AWS::StackName}}-process/{label}:{child}"
+              for label in LABELS
+              for kind, child in (("execution", "child"), ("express", "child:id"))],
+        )
+    ]),
+    (drop(f"{SID['FollowChildren']}/Resource/2"), [
+        f"ProcessStateMachine may not {action} on {STATES}:express:${{AWS::StackName}}-process/{label}:child:id"
+        for label in LABELS
+        for action in ("states:DescribeExecution", "states:StopExecution")
+    ]),
+    (drop(SID["RedriveChildren"]), [
+        f"ProcessStateMachine may not states:RedriveExecution on "
+        f"{STATES}:execution:${{AWS::StackName}}-process/{label}:child"
+        for label in LABELS
+    ]),
+    (put(f"{SID['WriteResults']}/Action", ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]), [
+        "ProcessStateMachine may not s3:ListMultipartUploadParts on "
+        "${OutputBucket.Arn}/runs/run/results/id/manifest.json",
+    ]),
+    # what the machine and its functions call
+    (drop(f"{SID['CallFunctions']}/Resource/1"), [
+        "ProcessStateMachine may not lambda:InvokeFunction on ${SummarizeFunction.Arn}",
+    ]),
+    (swap("mapRun:${AWS::StackName}-process/*:*", "mapRun:${AWS::StackName}-process:*"), [
+        f"SummarizeFunction may not states:DescribeMapRun on {STATES}:mapRun:${{AWS::StackName}}-process/{label}:id"
+        for label in LABELS
+    ]),
+    # nothing without bounds
+    (put(f"{SID['WriteResults']}/Action/0", "s3:Put*"), [
+        "ProcessStateMachineRole: s3:Put* is more than one action",
+        "ProcessStateMachine may not s3:PutObject on ${OutputBucket.Arn}/runs/run/results/id/manifest.json",
+    ]),
+    (put(f"{SID['StartChildren']}/Resource", "*"), [
+        "ProcessStateMachineRole: states:StartExecution on every resource",
+    ]),
+    (add("Resources/ReadSources/Properties/PolicyDocument/Statement",
+         {"Fn::If": ["HasSourceBuckets",
+                     {"Effect": "Allow", "Action": "s3:GetObjectVersion", "Resource": "arn:aws:s3:::*"},
+                     {"Effect": "Allow", "NotAction": "s3:DeleteObject", "Resource": {"Ref": "SourceBucketArns"}}]}), [
+        "ReadSources: s3:GetObjectVersion on every resource",
+        "ReadSources: NotAction grants what nobody listed",
+    ]),
+    (add(f"{RESIZE}/Properties/Policies", "arn:aws:iam::aws:policy/AmazonS3FullAccess"), [
+        "ImageResizeFunctionRole: arn:aws:iam::aws:policy/AmazonS3FullAccess is not a policy of ours",
+    ]),
+    # functions
+    (put(f"{RESIZE}/Properties/Runtime", "python3.12"), ["ImageResizeFunction: not python3.13 on arm64"]),
+    (put(f"{RESIZE}/Properties/Architectures", ["x86_64"]), ["ImageResizeFunction: not python3.13 on arm64"]),
+    (put(f"{RESIZE}/Properties/Tracing", "PassThrough"), ["ImageResizeFunction: Tracing is not Active"]),
+    (put(f"{RESIZE}/Properties/Timeout", 300), ["ImageResizeFunction: Timeout is over 299 seconds"]),
+    (put("Resources/PrepareFunction/Properties/Timeout", 901), ["PrepareFunction: Timeout is over 900 seconds"]),
+    (swap('"Layers": [{"Ref": "ItemkitLayer"}]', '"Layers": ["arn:aws:lambda:us-east-1:1:layer:other:1"]'), [
+        f"{name}: no layer, so no itemkit" for name, each in RESOURCES.items() if each["Type"].endswith("::Function")
+    ]),
+    (put(f"{RESIZE}/Properties/FunctionName", {"Fn::Sub": "${AWS::StackName}-image-resize"}), [
+        "ImageResizeFunction: FunctionName is not ${AWS::StackName}-op-image-resize",
+        "ImageResizeFunction: ImageResizeLogs is not named /aws/lambda/ and the function's name",
+    ]),
+    (put(f"{RESIZE}/Properties/CodeUri", "functions/image_crop/"), [
+        "ImageResizeFunction: there is no functions/image_crop/",
+        "ImageResizeFunction: FunctionName is not ${AWS::StackName}-image-crop",
+        "ImageResizeFunction: Handler is not functions.image_crop.handler.handler",
+        "functions/image_resize/ has no entry",
+    ]),
+    (put(f"{RESIZE}Again", {**RESOURCES["ImageResizeFunction"]}), [
+        "ImageResizeFunctionAgain: functions/image_resize/ has another entry",
+    ]),
+    (put(f"{RESIZE}/Properties/Handler", "handler.handler"), [
+        "ImageResizeFunction: Handler is not functions.image_resize.handler.handler",
+        "ImageResizeFunction: there is no handler.handler",
+    ]),
+    (put(f"{RESIZE}/Properties/Handler", "functions.image_resize.handler.handle"), [
+        "ImageResizeFunction: Handler is not functions.image_resize.handler.handler",
+        "ImageResizeFunction: there is no functions.image_resize.handler.handle",
+    ]),
+    (put(f"{RESIZE}/Metadata", {"ParentPackageMode": "auto"}), [
+        "ImageResizeFunction: Metadata.BuildProperties does not keep the package functions",
+    ]),
+    # logs
+    (drop("Resources/ImageResizeLogs/Properties/RetentionInDays"), [
+        "ImageResizeLogs: no RetentionInDays",
+        "ImageResizeFunction: no log group with RetentionInDays",
+    ]),
+    (drop(f"{RESIZE}/Properties/LoggingConfig"), ["ImageResizeFunction: no log group with RetentionInDays"]),
+    (drop("Resources/ProcessLogs/Properties/RetentionInDays"), [
+        "ProcessLogs: no RetentionInDays",
+        "ProcessStateMachine: ProcessLogs is kept for ever",
+    ]),
+    # the machine
+    (put(f"{MACHINE}/Logging/Level", "OFF"), ["ProcessStateMachine: nothing is logged"]),
+    (drop(f"{MACHINE}/Tracing"), ["ProcessStateMachine: Tracing is not enabled"]),
+    # buckets
+    (drop(f"{INPUT}/VersioningConfiguration"), ["InputBucket: not versioned"]),
+    (drop(f"{INPUT}/BucketEncryption"), ["InputBucket: not encrypted"]),
+    (put(f"{INPUT}/PublicAccessBlockConfiguration/BlockPublicPolicy", False), [
+        "InputBucket: BlockPublicPolicy is not set",
+    ]),
+    (drop("Resources/InputBucketPolicy"), ["InputBucket: no policy that denies plain HTTP"]),
+    (drop("Resources/InputBucketPolicy/Properties/PolicyDocument/Statement/0/Resource/1"), [
+        "InputBucket: no policy that denies plain HTTP",
+    ]),
+]  # fmt: skip
+
+
+def test_the_shipped_template_has_no_findings():
+    assert findings(application(template())) == []
+
+
+@pytest.mark.parametrize(("broken", "expected"), BROKEN, ids=[expected[0] for _, expected in BROKEN])
+def test_a_broken_template_is_found_out(broken, expected):
+    shipped = findings(application(template()))
+
+    assert [each for each in findings(application(broken(template()))) if each not in shipped] == expected
+
+
+def test_every_rule_finds_something_somewhere():
+    broken = [application(each(template())) for each, _ in BROKEN]
+
+    assert [rule.__name__ for rule in RULES if not any(rule(app) for app in broken)] == []
+
+
+def test_cfn_lint_finds_nothing_in_the_expanded_template():
+    assert access.circles(application(template())) == []
+
+
+@pytest.mark.parametrize("reference", [{"Ref": "ProcessStateMachine"}, {"Fn::GetAtt": ["ProcessStateMachine", "Arn"]}])
+def test_a_machine_that_names_itself_in_its_own_policy_is_a_circle(reference):
+    circular = put(f"{SID['StartChildren']}/Resource", reference)(template())
+
+    assert access.circles(application(circular)) == [
+        ("E3004", "ProcessStateMachine"),
+        ("E3004", "ProcessStateMachineRole"),
+    ]
+
+
+def test_sam_validates_the_template():
+    sam = Path(sys.executable).parent / "sam"
+    settings = {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
+
+    done = subprocess.run(
+        [sam, "validate", "--lint"], cwd=ROOT, env=settings, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert (done.returncode, done.stdout.strip()) == (0, f"{ROOT / 'template.yaml'} is a valid SAM Template")
