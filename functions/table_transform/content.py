@@ -10,6 +10,8 @@ from functions.table_transform.errors import UnreadableTable
 
 # Of an unpacked table. The function holds the bytes, what is decoded of them and the output at once.
 MOST_BYTES = 256 * 1024 * 1024
+# Time and memory of polars grow with the square of them.
+MOST_COLUMNS = 10_000
 _PIECE = 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"

@@ -15,12 +15,13 @@ from itertools import islice
 import polars as pl
 
 from functions.table_transform.columns import TYPES, Evidence, evidence, settled, undecided
-from functions.table_transform.content import MOST_BYTES
+from functions.table_transform.content import MOST_BYTES, MOST_COLUMNS
 from functions.table_transform.errors import POLARS_FAULTS, EmptyTable, InvalidRows, UnreadableTable
 
 DELIMITERS: Mapping[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 _SNIFFED_BYTES = 1024 * 1024
 _SNIFFED_ROWS = 100
+_LONGEST_HEADER = 512 * 1024
 
 # The module's default of 128 KiB is no limit of ours; a cell is at most the table.
 csv.field_size_limit(MOST_BYTES)
@@ -56,10 +57,12 @@ def read_rows(text: bytes, delimiter: str | None, types: Mapping[str, str]) -> R
     if not text.strip():
         raise EmptyTable('there is nothing in it: remove it, or leave it out with "select": {"min_bytes": 1}')
     name = _settled_delimiter(text, delimiter)
-    cells = _proven(text, DELIMITERS[name or "comma"], types)
+    separator = DELIMITERS[name or "comma"]
+    _refuse_endless_header(text, separator)
+    cells = _proven(text, separator, types)
     kinds = cells.kinds(types)
     schema = {column: TYPES[kind or "text"] for column, kind in kinds.items()}
-    frame = pl.scan_csv(io.BytesIO(cells.text), separator=cells.separator, schema=schema)
+    frame = pl.scan_csv(io.BytesIO(cells.text), separator=separator, schema=schema)
     return Rows(frame, cells.count, name, frozenset(column for column, kind in kinds.items() if kind is None))
 
 
@@ -139,6 +142,18 @@ def _proven(text: bytes, separator: str, types: Mapping[str, str]) -> _Cells:
     if cells.are_lost:
         raise UnreadableTable("no row was found below the header though there are lines: give a table")
     return cells
+
+
+def _refuse_endless_header(text: bytes, separator: str) -> None:
+    """Raise UnreadableTable for what polars would take hours and gigabytes to read as the names of columns."""
+    header = next(filter(None, _records(text, separator)), [])
+    columns, length = len(header), sum(map(len, header))
+    if columns > MOST_COLUMNS:
+        raise UnreadableTable(f"{columns:,} columns are more than {MOST_COLUMNS:,}: is the first line the header?")
+    if length > _LONGEST_HEADER or (not header and len(text) > _SNIFFED_BYTES):
+        raise UnreadableTable(
+            "the first line is too long to name columns: is it the header, and are its quotes closed?"
+        )
 
 
 def _settled_delimiter(text: bytes, given: str | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -11,7 +12,7 @@ from typing import Any, NoReturn
 import polars as pl
 
 from functions.table_transform.columns import TYPES
-from functions.table_transform.content import is_parquet, refuse_what_is_no_table
+from functions.table_transform.content import MOST_COLUMNS, is_parquet, refuse_what_is_no_table
 from functions.table_transform.delimited import read_rows
 from functions.table_transform.errors import (
     POLARS_FAULTS,
@@ -27,6 +28,8 @@ from functions.table_transform.text import to_utf8
 
 # A few kilobytes of Parquet can stand for any number of equal rows.
 MOST_ROWS = 100_000_000
+_KEY = re.compile(rb'"([^"\\]{1,100})"\s*:')
+_LOOKED_AT_FOR_KEYS = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ def read_table(content: bytes, delimiter: str | None, types: Mapping[str, str]) 
         return _typed(_parquet(content), types)
     text, encoding = to_utf8(content)
     beginning = text[:1024].lstrip()[:1] if delimiter is None else b""
+    if beginning in (b"{", b"["):
+        _refuse_endless_keys(text)
     if beginning == b"{":
         return _typed(_json_lines(text, encoding), types)
     if beginning == b"[":
@@ -119,6 +124,15 @@ def _json(text: bytes, encoding: str) -> Table:
             f"the JSON is damaged, or no list of objects with the same types ({first_line(error)}): write it again"
         ) from error
     return Table(_without_nulls(whole.lazy()), whole.height, {"source": "json", "encoding": encoding})
+
+
+def _refuse_endless_keys(text: bytes) -> None:
+    """Raise UnreadableTable where data stand in the place of keys, before polars makes a column of each."""
+    keys = {key[1] for key in _KEY.finditer(text, 0, _LOOKED_AT_FOR_KEYS)}
+    if len(keys) > MOST_COLUMNS:
+        raise UnreadableTable(
+            f"the objects have more than {MOST_COLUMNS:,} different keys: make what differs a value, not a key"
+        )
 
 
 def _without_nulls(frame: pl.LazyFrame) -> pl.LazyFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -23,14 +23,38 @@ REGION = "us-east-1"
 STARTED = datetime(2026, 11, 21, 8, tzinfo=UTC)
 
 
+@pytest.fixture(scope="session")
+def clients() -> dict[str, Any]:
+    """The boto3 clients of all tests, because making one takes longer than a test.
+
+    They ask once: how boto3 tries again is not ours to test.
+    """
+    once = Config(retries={"total_max_attempts": 1})
+    session = boto3.Session("any", "any", region_name=REGION)
+    return {name: session.client(name, config=once) for name in ("s3", "lambda")}
+
+
 @pytest.fixture
-def s3() -> Iterator[Any]:
-    """An S3 client with the buckets ``photos`` and ``output``."""
+def s3(clients: dict[str, Any]) -> Iterator[Any]:
+    """An S3 client with the empty buckets ``photos`` and ``output``."""
     with mock_aws():
-        client = boto3.client("s3", region_name=REGION, config=Config(retries={"total_max_attempts": 1}))
         for bucket in ("photos", "output"):
-            client.create_bucket(Bucket=bucket)
-        yield client
+            clients["s3"].create_bucket(Bucket=bucket)
+        yield clients["s3"]
+
+
+@pytest.fixture
+def intercept(clients: dict[str, Any]) -> Iterator[Callable[[str, Callable[..., Any]], None]]:
+    """Answers calls in place of AWS: ``intercept("s3.HeadBucket", function of the request)``."""
+    events, installed = {name: client.meta.events for name, client in clients.items()}, []
+
+    def install(call: str, handler: Callable[..., Any]) -> None:
+        installed.append((call, handler))
+        events[call.partition(".")[0]].register_first(f"before-send.{call}", handler)
+
+    yield install
+    for call, handler in installed:
+        events[call.partition(".")[0]].unregister(f"before-send.{call}", handler)
 
 
 @pytest.fixture

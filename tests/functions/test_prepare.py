@@ -6,12 +6,11 @@ import gzip
 import io
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.config import Config
 from botocore.exceptions import ConnectTimeoutError
 
 from functions.prepare import handler as prepare
@@ -20,8 +19,8 @@ from functions.prepare.preflight import Aws
 from itemkit import InvalidJob, TransientError
 from itemkit.store import S3Store
 
-# A refused call is refused at once: how boto3 tries again is not ours to test.
-ONCE = Config(retries={"total_max_attempts": 1})
+Intercept = Callable[[str, Callable[..., Any]], None]
+Refuse = Callable[[str, int, str], None]
 PREFIX_JOB = {"operation": "image-resize", "source": "s3://photos/in/"}
 CSV_JOB = {"operation": "image-resize", "source": "s3://photos/m.csv"}
 PREFIX_PLAN = {
@@ -51,7 +50,7 @@ REWRITTEN = {
 
 
 @pytest.fixture
-def functions() -> Any:
+def functions(clients: dict[str, Any], intercept: Intercept) -> Any:
     """A Lambda client over an account with two operations and a function that is none."""
     names = ("fanfold-op-image-resize", "fanfold-op-table-transform", "fanfold-prepare")
     known = [{"FunctionName": name} for name in names]
@@ -62,12 +61,9 @@ def functions() -> Any:
             return answer(request, 200, {"FunctionName": name})
         return answer(request, 404, {"Message": "Function not found"}, "ResourceNotFoundException")
 
-    client = boto3.client("lambda", region_name="us-east-1", config=ONCE)
-    client.meta.events.register_first("before-send.lambda.GetFunctionConfiguration", configuration)
-    client.meta.events.register_first(
-        "before-send.lambda.ListFunctions", lambda request, **_: answer(request, 200, {"Functions": known})
-    )
-    return client
+    intercept("lambda.GetFunctionConfiguration", configuration)
+    intercept("lambda.ListFunctions", lambda request, **_: answer(request, 200, {"Functions": known}))
+    return clients["lambda"]
 
 
 @pytest.fixture
@@ -105,13 +101,15 @@ def answer(request: Any, status: int, body: Any, error: str = "") -> AWSResponse
     return AWSResponse(request.url, status, {"x-amzn-errortype": error}, _Body(raw))
 
 
-def answering(client: Any, call: str, status: int, code: str) -> None:
-    """Make one S3 call of the client end in an error."""
-    body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
-    client.meta.events.register_first(
-        f"before-send.s3.{call}",
-        lambda request, **_: answer(request, status, b"" if request.method == "HEAD" else body),
-    )
+@pytest.fixture
+def refuse(intercept: Intercept) -> Callable[[str, int, str], None]:
+    """Makes an S3 call end in an error: ``refuse("HeadBucket", 403, "AccessDenied")``."""
+
+    def install(call: str, status: int, code: str) -> None:
+        body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+        intercept(f"s3.{call}", lambda request, **_: answer(request, status, b"" if request.method == "HEAD" else body))
+
+    return install
 
 
 def refusal(planner: Planner, job: Any, error: type[Exception] = InvalidJob) -> str:
@@ -342,8 +340,7 @@ def test_a_manifest_of_several_parts_that_breaks_at_its_end_leaves_nothing_behin
 def test_a_job_that_cannot_run_is_refused_before_anything_is_written(
     planner: Planner, s3: Any, job: Any, message: str
 ) -> None:
-    ireland = boto3.client("s3", region_name="eu-west-1")
-    ireland.create_bucket(Bucket="away", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.create_bucket(Bucket="away", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
 
     assert refusal(planner, job) == message
     assert everything(s3) == []
@@ -408,14 +405,14 @@ GRANT = "is denied; grant it to the stack with the parameters SourceBucketArns a
         ("CreateMultipartUpload", f"s3://output/out/image-resize/: access to the destination {GRANT}"),
     ],
 )
-def test_what_the_role_may_not_do_is_refused(planner: Planner, s3: Any, call: str, message: str) -> None:
-    answering(s3, call, 403, "AccessDenied")
+def test_what_the_role_may_not_do_is_refused(planner: Planner, refuse: Refuse, call: str, message: str) -> None:
+    refuse(call, 403, "AccessDenied")
 
     assert refusal(planner, PREFIX_JOB) == message
 
 
-def test_a_manifest_the_role_may_not_read_is_refused(planner: Planner, s3: Any) -> None:
-    answering(s3, "GetObject", 403, "AccessDenied")
+def test_a_manifest_the_role_may_not_read_is_refused(planner: Planner, refuse: Refuse) -> None:
+    refuse("GetObject", 403, "AccessDenied")
 
     assert refusal(planner, CSV_JOB) == (
         "the manifest s3://photos/m.csv cannot be read: cannot read s3://photos/m.csv: access denied; "
@@ -423,27 +420,28 @@ def test_a_manifest_the_role_may_not_read_is_refused(planner: Planner, s3: Any) 
     )
 
 
-def test_a_first_row_the_role_may_not_read_is_no_proof_of_a_bucket_and_a_key(planner: Planner, s3: Any) -> None:
+def test_a_first_row_the_role_may_not_read_is_no_proof_of_a_bucket_and_a_key(
+    planner: Planner, s3: Any, refuse: Refuse
+) -> None:
     put(s3, "m.csv", b"path,title\n")
-    answering(s3, "HeadObject", 403, "AccessDenied")
+    refuse("HeadObject", 403, "AccessDenied")
 
     assert refusal(planner, CSV_JOB).endswith("(s3://path/title): give it a header row that names one")
 
 
 @pytest.mark.parametrize("call", ["HeadBucket", "ListObjectsV2", "CreateMultipartUpload"])
-def test_a_busy_s3_is_asked_again(planner: Planner, s3: Any, call: str) -> None:
-    answering(s3, call, 503, "SlowDown")
+def test_a_busy_s3_is_asked_again(planner: Planner, refuse: Refuse, call: str) -> None:
+    refuse(call, 503, "SlowDown")
 
     assert refusal(planner, PREFIX_JOB, TransientError).endswith("it passes")
 
 
-@pytest.mark.parametrize("service", ["s3.HeadBucket", "lambda.GetFunctionConfiguration"])
-def test_an_aws_that_cannot_be_reached_is_asked_again(planner: Planner, s3: Any, functions: Any, service: str) -> None:
+@pytest.mark.parametrize("call", ["s3.HeadBucket", "lambda.GetFunctionConfiguration"])
+def test_an_aws_that_cannot_be_reached_is_asked_again(planner: Planner, intercept: Intercept, call: str) -> None:
     def never(**_: Any) -> None:
         raise ConnectTimeoutError(endpoint_url="https://aws")
 
-    for client in (s3, functions):
-        client.meta.events.register_first(f"before-send.{service}", never)
+    intercept(call, never)
 
     assert "AWS cannot be reached" in refusal(planner, PREFIX_JOB, TransientError)
 
@@ -452,16 +450,13 @@ def test_an_aws_that_cannot_be_reached_is_asked_again(planner: Planner, s3: Any,
 
 
 def test_the_handler_plans_with_the_settings_of_its_environment(
-    planner: Planner, context: Any, monkeypatch: pytest.MonkeyPatch
+    s3: Any, functions: Any, context: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", "OUTPUT_BUCKET": "output"}
-    for name, value in {**settings, "OPERATION_PREFIX": "fanfold-op-"}.items():
+    settings = {"AWS_REGION": "us-east-1", "OUTPUT_BUCKET": "output", "OPERATION_PREFIX": "fanfold-op-"}
+    for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    _fresh(prepare.planner)
+    monkeypatch.setattr(prepare, "boto3", SimpleNamespace(client={"s3": s3, "lambda": functions}.__getitem__))
+    prepare.planner.cache_clear()
 
     assert prepare.handler({"job": PREFIX_JOB, "run": "r1"}, context) == PREFIX_PLAN
-    _fresh(prepare.planner)
-
-
-def _fresh(cached: Callable[..., Any]) -> None:
-    cached.cache_clear()  # type: ignore[attr-defined]
+    prepare.planner.cache_clear()

@@ -34,6 +34,10 @@ class TestRefusing:
             (b"PAR1 that is none PAR1", "the Parquet file is damaged or cut off"),
             (b"[1, 2]", "the JSON is damaged, or no list of objects"),
             (b'[{"a": 1}', "the JSON is damaged, or no list of objects"),
+            (b",".join(b"c%d" % place for place in range(10_001)), "10,001 columns are more than 10,000"),
+            (b"x" * 600_000 + b"\n1\n", "the first line is too long to name columns"),
+            (b'"' + b"x,y\n" * 300_000, "the first line is too long to name columns"),
+            (b"".join(b'{"k%d": 1}\n' % key for key in range(10_001)), "the objects have more than 10,000 different"),
             (b"Sales report\na;b\n1;2\n3;4\n", "the rows are separated by semicolon and the first line is not"),
         ],
     )

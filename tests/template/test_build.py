@@ -46,9 +46,10 @@ def way_to_build():
 def test_sam_builds_what_lambda_can_import(tmp_path):
     """What SAM keeps beside its build goes where it is called, so nothing is left in the repository."""
     first, options = way_to_build()
-    path = os.pathsep.join([*first, str(Path(sys.executable).parent), *os.get_exec_path()])
+    bin_folder = Path(sys.executable).parent
+    path = os.pathsep.join([*first, str(bin_folder), *os.get_exec_path()])
     places = {"template": "template.yaml", "base-dir": "", "config-file": "samconfig.toml"}
-    command = ["sam", "build", *options, *(f"--{option}={ROOT / place}" for option, place in places.items())]
+    command = [bin_folder / "sam", "build", *options, *(f"--{option}={ROOT / place}" for option, place in places.items())]
     command += ["--build-dir", tmp_path / "build", "--cache-dir", tmp_path / "cache"]
 
     done = subprocess.run(

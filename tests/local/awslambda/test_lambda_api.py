@@ -200,22 +200,19 @@ def test_what_cannot_be_done_is_answered_with_lambdas_error(
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        ({}, ("ResourceConflictException", 409)),
-        ({"FunctionName": "odd", "Runtime": "nodejs24.x"}, ("InvalidParameterValueException", 400)),
-        ({"FunctionName": "odd", "MemorySize": 64}, ("InvalidParameterValueException", 400)),
-    ],
+    "settings", [{"Runtime": "nodejs24.x"}, {"MemorySize": 20_000}, {"Timeout": 1_000}], ids=lambda setting: str(setting)
 )
-def test_what_cannot_be_created_is_answered_with_lambdas_error(
-    functions: Any, settings: dict[str, Any], expected: tuple[str, int]
-) -> None:
-    name = settings.pop("FunctionName", None)
-    if name is None:
-        name = "twice"
-        create(functions, name)
+def test_settings_lambda_would_refuse_are_refused(functions: Any, settings: dict[str, Any]) -> None:
+    with pytest.raises(ClientError) as refused:
+        create(functions, "odd", **settings)
+
+    assert code_of(refused) == ("InvalidParameterValueException", 400)
+
+
+def test_a_name_is_taken_once(functions: Any) -> None:
+    create(functions, "twice")
 
     with pytest.raises(ClientError) as refused:
-        create(functions, name, **settings)
+        create(functions, "twice")
 
-    assert code_of(refused) == expected
+    assert code_of(refused) == ("ResourceConflictException", 409)
