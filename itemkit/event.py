@@ -100,8 +100,8 @@ class BatchResult:
 
 def write_records(records: Sequence[Record]) -> bytes:
     """Encode records as gzipped JSON lines; the same records give the same bytes."""
-    lines = "".join(json.dumps(record.to_json(), ensure_ascii=False) + "\n" for record in records)
-    return gzip.compress(lines.encode("utf-8", "surrogatepass"), compresslevel=6, mtime=0)
+    lines = "".join(json.dumps(record.to_json()) + "\n" for record in records)
+    return gzip.compress(lines.encode("ascii"), compresslevel=6, mtime=0)
 
 
 def read_records(body: bytes) -> Iterator[Record]:

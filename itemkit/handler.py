@@ -45,7 +45,6 @@ def lambda_handler(operation: Operation[Any], store: Store | None = None) -> Han
 
     @logger.inject_lambda_context(clear_state=True)
     @tracer.capture_lambda_handler(capture_response=False)
-    @metrics.log_metrics
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if "Check" in event:
             return _check(operation, event["Check"], connected)
@@ -119,6 +118,8 @@ def _write(store: Store, uri: str, records: list[Record]) -> None:
 
 
 def _publish(metrics: Metrics, operation: str, answer: BatchResult) -> None:
+    """Publish the batch's counts; by hand, because the decorator would also publish nothing for a Check, and warn."""
     metrics.add_dimension("operation", operation)
     for status in Status:
         metrics.add_metric(f"Items{status.value.title()}", MetricUnit.Count, answer.tally.counts[status.value])
+    metrics.flush_metrics()

@@ -15,10 +15,11 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import boto3
 from botocore.config import Config
+from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Request, Response
 
@@ -29,7 +30,7 @@ from fanfold.local.protocol import ServiceError
 from fanfold.local.stepfunctions import StepFunctions
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _CREDENTIAL = "local"  # nobody checks it; moto takes any for its one account
 _STATES = "AWSStepFunctions."
@@ -82,7 +83,8 @@ class Endpoint:
             clients=self.client,
             parallel_children=_children(concurrency),
         )
-        self._server.start(FrontDoor(self.stepfunctions, self.functions))
+        self._moto = _Moto()
+        self._server.start(FrontDoor(self.stepfunctions, self.functions, self._moto))
 
     def client(self, service: str) -> Any:
         """Return the boto3 client of ``service`` on this endpoint, made once, for any thread."""
@@ -96,6 +98,7 @@ class Endpoint:
         self.stepfunctions.close()
         self.functions.close()
         self._server.close()
+        self._moto.close()
 
     def __enter__(self) -> Self:
         """Return the endpoint, which listens already."""
@@ -116,10 +119,10 @@ class Endpoint:
 class FrontDoor:
     """The WSGI application: looks at each request and leads it to its service."""
 
-    def __init__(self, stepfunctions: StepFunctions, functions: Lambda) -> None:
+    def __init__(self, stepfunctions: StepFunctions, functions: Lambda, others: WSGIApplication) -> None:
         self._stepfunctions = stepfunctions
         self._functions = functions
-        self._moto = _Moto()
+        self._others = others
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -127,8 +130,7 @@ class FrontDoor:
             return self._states(Request(environ))(environ, start_response)
         if _LAMBDA_SCOPE in environ.get("HTTP_AUTHORIZATION", "") or _LAMBDA_PATH.fullmatch(environ["PATH_INFO"]):
             return self._lambda(Request(environ))(environ, start_response)
-        answer: Iterable[bytes] = self._moto(environ, start_response)
-        return answer
+        return self._others(environ, start_response)
 
     def _states(self, request: Request) -> Response:
         operation = request.headers["X-Amz-Target"].removeprefix(_STATES)
@@ -148,15 +150,24 @@ class FrontDoor:
 class _Moto(DomainDispatcherApplication):
     """Moto's dispatcher, which finds the service of a host name by trying all; here each is looked up once."""
 
+    _open: ClassVar[list[_Moto]] = []
+
     def __init__(self) -> None:
         super().__init__(create_backend_app)
         self._backends: dict[str | None, Any] = {}
+        self._open.append(self)
 
     def get_backend_for_host(self, host: str | None) -> Any:
         """Return the name of the service behind ``host``."""
         if host not in self._backends:
             self._backends[host] = super().get_backend_for_host(host)
         return self._backends[host]
+
+    def close(self) -> None:
+        """Forget what is stored; moto has one world a process, so the last endpoint to close empties it."""
+        self._open.remove(self)
+        if not self._open:
+            BackendDict.reset()
 
 
 def _children(concurrency: int) -> int:

@@ -151,9 +151,7 @@ def _refuse_endless_header(text: bytes, separator: str) -> None:
     if columns > MOST_COLUMNS:
         raise UnreadableTable(f"{columns:,} columns are more than {MOST_COLUMNS:,}: is the first line the header?")
     if length > _LONGEST_HEADER or (not header and len(text) > _SNIFFED_BYTES):
-        raise UnreadableTable(
-            "the first line is too long to name columns: is it the header, and are its quotes closed?"
-        )
+        raise UnreadableTable("the first line is too long to name columns: is it a header, and are its quotes closed?")
 
 
 def _settled_delimiter(text: bytes, given: str | None) -> str | None:

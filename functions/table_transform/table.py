@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import polars as pl
@@ -109,11 +109,12 @@ def _parquet(content: bytes) -> Table:
 def _json_lines(text: bytes, encoding: str) -> Table:
     try:
         frame = pl.scan_ndjson(io.BytesIO(text), infer_schema_length=None)
-        frame = _without_nulls(frame)
-        rows = frame.select(pl.len(), pl.last().is_null().sum()).collect(engine="streaming").item(0, 0)
+        # Counting the nulls as well has polars read the lines.
+        counts = frame.select(pl.len(), pl.all().null_count().name.prefix("nulls of "))
+        rows = counts.collect(engine="streaming").item(0, 0)
     except POLARS_FAULTS as error:
         _refuse_lines(text, error)
-    return Table(frame, rows, {"source": "jsonl", "encoding": encoding})
+    return _without_nulls(Table(frame, rows, {"source": "jsonl", "encoding": encoding}))
 
 
 def _json(text: bytes, encoding: str) -> Table:
@@ -123,7 +124,7 @@ def _json(text: bytes, encoding: str) -> Table:
         raise UnreadableTable(
             f"the JSON is damaged, or no list of objects with the same types ({first_line(error)}): write it again"
         ) from error
-    return Table(_without_nulls(whole.lazy()), whole.height, {"source": "json", "encoding": encoding})
+    return _without_nulls(Table(whole.lazy(), whole.height, {"source": "json", "encoding": encoding}))
 
 
 def _refuse_endless_keys(text: bytes) -> None:
@@ -135,11 +136,13 @@ def _refuse_endless_keys(text: bytes) -> None:
         )
 
 
-def _without_nulls(frame: pl.LazyFrame) -> pl.LazyFrame:
+def _without_nulls(table: Table) -> Table:
     """Make columns without a value text, as those of delimited text are."""
-    if not frame.collect_schema():
+    schema = table.schema
+    if not schema:
         raise EmptyTable("the JSON has no columns: remove it, or leave it out of the job's 'select'")
-    return frame.cast({pl.Null: pl.String})
+    untyped = frozenset(name for name, dtype in schema.items() if dtype == pl.Null)
+    return replace(table, frame=table.frame.cast({pl.Null: pl.String}), untyped=untyped)
 
 
 def _refuse_lines(text: bytes, cause: BaseException) -> NoReturn:
@@ -165,7 +168,7 @@ def _typed(table: Table, types: Mapping[str, str]) -> Table:
     """Cast the columns of a table that knows its own types."""
     _refuse_unknown(types, table.frame.collect_schema().names())
     wanted: dict[Any, pl.DataType] = {name: TYPES[kind] for name, kind in types.items()}
-    return Table(table.frame.cast(wanted), table.rows, table.facts) if wanted else table
+    return replace(table, frame=table.frame.cast(wanted), untyped=table.untyped - types.keys()) if wanted else table
 
 
 def _refuse_unknown(types: Mapping[str, str], known: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from typing import Any
@@ -28,3 +29,13 @@ def parquet(frame: pl.DataFrame, **options: Any) -> bytes:
     body = io.BytesIO()
     frame.write_parquet(body, **options)
     return body.getvalue()
+
+
+def packed(body: bytes) -> bytes:
+    """Compress with gzip; without the time in it, as test workers compare what they are given."""
+    return gzip.compress(body, mtime=0)
+
+
+def short(value: Any) -> str:
+    """Name a test by the beginning of what it is given."""
+    return repr(value)[:40]

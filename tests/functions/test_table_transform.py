@@ -20,7 +20,7 @@ from functions.table_transform.errors import InvalidRows
 from functions.table_transform.operation import OPERATION
 from itemkit import PermanentError
 from sample_data.write_tables import tables
-from tests.functions.tabular import BY_REGION, parquet, rows, transform
+from tests.functions.tabular import BY_REGION, packed, parquet, rows, short, transform
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -43,13 +43,14 @@ class TestReading:
             ("a,b\n1,x\n2,y\n".encode("utf-16"), ("csv", "utf-16", "comma")),
             (b"\n\na,b\n1,x\n\n2,y\n\n", ("csv", "utf-8", "comma")),
             (b'"a","b"\n"1","x"\n"2","y"\n', ("csv", "utf-8", "comma")),
-            (gzip.compress(b"a,b\n1,x\n") + gzip.compress(b"2,y\n"), ("csv", "utf-8", "comma")),
+            (packed(b"a,b\n1,x\n") + packed(b"2,y\n"), ("csv", "utf-8", "comma")),
             (b'{"a":1,"b":"x"}\n\n{"a":2,"b":"y"}', ("jsonl", "utf-8", None)),
             (b'\xef\xbb\xbf{"a":1,"b":"x"}\n{"b":"y","a":2}\n', ("jsonl", "utf-8", None)),
             (b' [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]', ("json", "utf-8", None)),
             (parquet(pl.DataFrame(TWO_ROWS)), ("parquet", None, None)),
-            (gzip.compress(parquet(pl.DataFrame(TWO_ROWS))), ("parquet", None, None)),
+            (packed(parquet(pl.DataFrame(TWO_ROWS))), ("parquet", None, None)),
         ],
+        ids=short,
     )
     def test_the_same_rows_from_every_kind(self, body: bytes, facts: tuple[str, str | None, str | None]) -> None:
         result = transform(body, format="jsonl")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from functions.table_transform.errors import QueryFailed
 from functions.table_transform.operation import OPERATION, SAMPLE_BYTES
 from itemkit import InvalidJob
-from tests.functions.tabular import BY_REGION, parquet, rows, transform
+from tests.functions.tabular import BY_REGION, packed, parquet, rows, short, transform
 
 
 def check(sql: str, sample: bytes | None = None, **options: Any) -> None:
@@ -148,15 +147,16 @@ class TestCheck:
         "sample",
         [
             SAMPLE,
-            gzip.compress(SAMPLE),
+            packed(SAMPLE),
             SAMPLE.decode().encode("utf-16"),
             b'{"region": "north", "amount": 1}\n',
             b'[{"region": "north", "amount": 1}]',
             parquet(pl.DataFrame({"region": ["north"], "amount": [1]})),
             SAMPLE + b"south,2,x\n" * SAMPLE_BYTES,
-            gzip.compress(SAMPLE + os.urandom(SAMPLE_BYTES).hex().encode()),
+            packed(SAMPLE + random.Random(1).randbytes(2 * SAMPLE_BYTES).hex().encode()),
             SAMPLE + b'south,2,"two\nlines"\n' * SAMPLE_BYTES,
         ],
+        ids=short,
     )
     def test_an_unknown_column_by_the_beginning_of_a_sample(self, sample: bytes) -> None:
         beginning = sample[:SAMPLE_BYTES]
@@ -187,6 +187,7 @@ class TestCheck:
             b'[{"x": "' + b"x" * SAMPLE_BYTES,
             b"x" * SAMPLE_BYTES,
         ],
+        ids=short,
     )
     def test_a_sample_that_tells_no_columns_is_no_fault_of_the_job(self, sample: bytes) -> None:
         check("SELECT region FROM self", sample[:SAMPLE_BYTES])
@@ -194,6 +195,9 @@ class TestCheck:
         with pytest.raises(InvalidJob):
             check("SELECT region FORM self", sample[:SAMPLE_BYTES])
 
-    def test_a_column_that_has_no_value_in_the_sample_may_be_anything(self) -> None:
-        check("SELECT UPPER(note) AS note, amount FROM self", self.SAMPLE)
-        check("SELECT region, SUM(note) AS notes FROM self GROUP BY region", self.SAMPLE)
+    @pytest.mark.parametrize(
+        "sample", [SAMPLE, b'{"region": "north", "amount": 1, "note": null}', b"region,amount,note\n"]
+    )
+    def test_a_column_that_has_no_value_in_the_sample_may_be_anything(self, sample: bytes) -> None:
+        check("SELECT UPPER(note) AS note, amount FROM self", sample)
+        check("SELECT region, SUM(note) AS notes FROM self GROUP BY region", sample)

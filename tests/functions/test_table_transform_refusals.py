@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from functions.table_transform.errors import EmptyTable, InvalidRows, UnreadableTable
 from itemkit import PermanentError
-from tests.functions.tabular import parquet, transform
+from tests.functions.tabular import packed, parquet, short, transform
 
 
 class TestRefusing:
@@ -23,8 +23,8 @@ class TestRefusing:
             (b"<!DOCTYPE html><html><body>Not Found</body></html>", "this is HTML or XML"),
             (b'\xef\xbb\xbf<?xml version="1.0"?><a/>', "this is HTML or XML"),
             (b"PK\x03\x04\x14\x00\x06\x00", "this is a zip archive or an Excel workbook"),
-            (gzip.compress(gzip.compress(b"a,b\n1,2\n")), "this is compressed with gzip twice"),
-            (gzip.compress(b"a,b\n1,2\n")[:-5], "the gzip is damaged or cut off"),
+            (packed(packed(b"a,b\n1,2\n")), "this is compressed with gzip twice"),
+            (packed(b"a,b\n1,2\n")[:-5], "the gzip is damaged or cut off"),
             (b"\x1f\x8b\x08\x00garbage of all kinds", "the gzip is damaged or cut off"),
             ("a,b\n1,2\n".encode("utf-16-le"), "line 1 has a zero byte: this is binary, or UTF-16 without"),
             (b"a,b\n1,\xff\xfe\x01\x02\n", "this is binary"),
@@ -40,6 +40,7 @@ class TestRefusing:
             (b"".join(b'{"k%d": 1}\n' % key for key in range(10_001)), "the objects have more than 10,000 different"),
             (b"Sales report\na;b\n1;2\n3;4\n", "the rows are separated by semicolon and the first line is not"),
         ],
+        ids=short,
     )
     def test_what_is_no_table(self, body: bytes, message: str) -> None:
         with pytest.raises(UnreadableTable) as raised:
@@ -58,7 +59,7 @@ class TestRefusing:
         with pytest.raises(UnreadableTable, match="the header has no comma, it is separated by semicolon: leave"):
             transform(b"a;b\n1;2\n", delimiter="comma")
 
-    @pytest.mark.parametrize("body", [b"", b"\xef\xbb\xbf", b"\n \r\n", gzip.compress(b""), b"[]", b"{}\n{}\n"])
+    @pytest.mark.parametrize("body", [b"", b"\xef\xbb\xbf", b"\n \r\n", packed(b""), b"[]", b"{}\n{}\n"])
     def test_an_empty_object_has_no_columns_to_make_a_table_of(self, body: bytes) -> None:
         with pytest.raises(EmptyTable, match=r"leave it out"):
             transform(body)
@@ -80,6 +81,7 @@ class TestRefusing:
             (b'{"a": 1}\n{"a": true}\n', "the types of a column differ from line to line"),
             (b'{"a":' * 5000, "line 1 is no JSON"),
         ],
+        ids=short,
     )
     def test_broken_rows_by_their_place(self, body: bytes, message: str) -> None:
         with pytest.raises(InvalidRows) as raised:
@@ -119,7 +121,7 @@ def _outcome(body: bytes, form: str) -> str:
 _TYPICAL = b'region,amount,note\nnorth,1.5,"a ""b""\nc"\nsouth,,x\n"east",00,\n'
 _MUTATED = [
     _TYPICAL,
-    gzip.compress(_TYPICAL, mtime=0),
+    packed(_TYPICAL),
     _TYPICAL.decode().encode("utf-16"),
     b'{"region": "north", "amount": 1.5}\n{"region": "south", "notes": ["x", "y"]}\n',
     b'[{"region": "north", "amount": 1.5}, {"region": "south", "note": null}]',

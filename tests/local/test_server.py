@@ -6,6 +6,9 @@ import http.client
 import io
 import json
 import socket
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 import zipfile
@@ -97,20 +100,25 @@ def test_a_multipart_upload_arrives_whole(endpoint: Endpoint, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("service", "operation", "field", "expected"),
+    ("service", "operation", "field"),
     [
-        ("sts", "get_caller_identity", "Account", "123456789012"),
-        ("dynamodb", "list_tables", "TableNames", []),
-        ("events", "list_rules", "Rules", []),
-        ("stepfunctions", "list_state_machines", "stateMachines", []),
-        ("lambda", "list_functions", "Functions", []),
+        ("sts", "get_caller_identity", "Account"),
+        ("dynamodb", "list_tables", "TableNames"),
+        ("events", "list_rules", "Rules"),
+        ("cloudwatch", "list_metrics", "Metrics"),
+        ("cloudformation", "list_stacks", "StackSummaries"),
+        ("stepfunctions", "list_state_machines", "stateMachines"),
+        ("lambda", "list_functions", "Functions"),
     ],
 )
 def test_each_service_is_found_behind_the_one_address(
-    service: str, operation: str, field: str, expected: object, tmp_path: Path
+    endpoint: Endpoint, service: str, operation: str, field: str
 ) -> None:
-    with Endpoint(log_dir=tmp_path) as fresh:
-        assert getattr(fresh.client(service), operation)()[field] == expected
+    assert field in getattr(endpoint.client(service), operation)()
+
+
+def test_the_account_is_the_one_in_every_arn(endpoint: Endpoint) -> None:
+    assert endpoint.client("sts").get_caller_identity()["Account"] == endpoint.account == "123456789012"
 
 
 def test_errors_of_step_functions_have_their_code(endpoint: Endpoint) -> None:
@@ -144,7 +152,9 @@ def test_requests_step_functions_cannot_read_are_answered(
 
 
 def test_a_task_reaches_lambda_and_lambda_reaches_s3(endpoint: Endpoint) -> None:
-    source = "import boto3\ndef handler(event, context):\n    return boto3.client('s3').list_buckets()['Buckets'][0]['Name']"
+    source = (
+        "import boto3\ndef handler(event, context):\n    return boto3.client('s3').list_buckets()['Buckets'][0]['Name']"
+    )
     create_function(endpoint, "lists", source)
     task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": {"FunctionName": "lists"}}
     definition = {
@@ -244,7 +254,9 @@ def test_a_half_sent_body_stores_nothing(endpoint: Endpoint) -> None:
 
 
 def test_a_client_that_does_not_wait_for_its_answer_harms_nobody(endpoint: Endpoint, tmp_path: Path) -> None:
-    create_function(endpoint, "slow", "import time\ndef handler(event, context):\n    time.sleep(0.2)\n    open(event, 'w').close()")
+    create_function(
+        endpoint, "slow", "import time\ndef handler(event, context):\n    time.sleep(0.2)\n    open(event, 'w').close()"
+    )
     event = json.dumps(str(tmp_path / "done")).encode()
     with socket.create_connection(address(endpoint)) as client:
         head = f"POST /2015-03-31/functions/slow/invocations HTTP/1.1\r\nContent-Length: {len(event)}\r\n\r\n"
@@ -262,6 +274,25 @@ def test_expect_100_continue_is_answered_once(endpoint: Endpoint) -> None:
         client.sendall(b"ok")
 
         assert client.makefile("rb").read().startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_the_last_endpoint_to_close_takes_what_was_stored_with_it() -> None:
+    """In a process of its own, because moto has one world a process."""
+    script = """
+        from fanfold.local.server import Endpoint
+        def buckets(endpoint):
+            return [bucket["Name"] for bucket in endpoint.client("s3").list_buckets()["Buckets"]]
+        first, second = Endpoint(), Endpoint()
+        first.client("s3").create_bucket(Bucket="kept")
+        first.close()
+        seen = buckets(second)
+        second.close()
+        with Endpoint() as third:
+            print(seen, buckets(third))
+    """
+    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "['kept'] []\n"
 
 
 def test_a_closed_endpoint_lets_its_port_and_connections_go(tmp_path: Path) -> None:

@@ -49,7 +49,12 @@ def test_sam_builds_what_lambda_can_import(tmp_path):
     bin_folder = Path(sys.executable).parent
     path = os.pathsep.join([*first, str(bin_folder), *os.get_exec_path()])
     places = {"template": "template.yaml", "base-dir": "", "config-file": "samconfig.toml"}
-    command = [bin_folder / "sam", "build", *options, *(f"--{option}={ROOT / place}" for option, place in places.items())]
+    command = [
+        bin_folder / "sam",
+        "build",
+        *options,
+        *(f"--{option}={ROOT / place}" for option, place in places.items()),
+    ]
     command += ["--build-dir", tmp_path / "build", "--cache-dir", tmp_path / "cache"]
 
     done = subprocess.run(

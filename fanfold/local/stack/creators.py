@@ -96,10 +96,10 @@ class Creators:
     def _task(self, identity: Identity, properties: Mapping[str, Any]) -> Mount:
         """Mount a function's folder where `sam build` puts it: below its parent packages."""
         folder = self._template.local_path(properties.get("Code"), identity.logical_id)
-        metadata = self._scope.metadata(identity.logical_id)
-        mode = metadata.get("ParentPackageMode")
+        build = self._scope.metadata(identity.logical_id).get("BuildProperties", {})
+        mode = build.get("ParentPackageMode")
         if mode == "explicit":
-            return Mount(folder, PurePosixPath(*str(metadata["ParentPackages"]).split(".")))
+            return Mount(folder, PurePosixPath(*str(build["ParentPackages"]).split(".")))
         if mode == "auto":
             return Mount(folder, _parents(properties["Handler"], folder))
         return Mount(folder, PurePosixPath())

@@ -12,8 +12,7 @@ from fanfold.local.stepfunctions import paging
 from fanfold.local.stepfunctions.arns import Arn
 from fanfold.local.stepfunctions.children import RUNNING, SUCCEEDED, UNSUCCESSFUL, Child, Children, Choice
 from fanfold.local.stepfunctions.document import dumps
-from fanfold.local.stepfunctions.mapruns import MapRun, MapRuns
-from fanfold.local.stepfunctions.writer import child_arn
+from fanfold.local.stepfunctions.mapruns import MapRun, MapRuns, child_arn
 
 _OVER: Final = (SUCCEEDED, *UNSUCCESSFUL)
 _LAST: Final = 2**62
@@ -144,6 +143,7 @@ def describe_child_machine(run: MapRun) -> dict[str, Any]:
 
 def _details(run: MapRun, child: Child) -> dict[str, Any]:
     stopped = {"stopDate": child.stopped} if child.status != RUNNING else {}
+    redriven = {} if child.redriven is None else {"redriveDate": child.redriven}
     return {
         "executionArn": child_arn(run, child),
         "stateMachineArn": run.origin.machine_arn,
@@ -154,6 +154,7 @@ def _details(run: MapRun, child: Child) -> dict[str, Any]:
         "mapRunArn": run.arn,
         "itemCount": child.items,
         "redriveCount": child.redrives,
+        **redriven,
     }
 
 

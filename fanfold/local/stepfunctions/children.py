@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Final
 
 SUCCEEDED: Final = "SUCCEEDED"
@@ -43,6 +44,7 @@ class Child:
     cause: str | None = None
     history: str | None = None
     attempt: int = 0
+    redriven: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Choice:
     redriven: bool | None = None
 
 
+_row: Final = operator.attrgetter(*(each.name for each in fields(Child)))
 _COLUMNS: Final = ", ".join(f'"{each.name}"' for each in fields(Child))
 _INSERT: Final = f"INSERT OR REPLACE INTO child ({_COLUMNS}) VALUES ({', '.join('?' * len(fields(Child)))})"  # noqa: S608 - made of our own column names
 _SELECT: Final = f"SELECT {_COLUMNS} FROM child"  # noqa: S608 - made of our own column names
@@ -75,7 +78,7 @@ class Children:
 
     def put(self, child: Child) -> None:
         """Keep a child, in the place of what was known of it."""
-        row = astuple(child)
+        row = _row(child)
         with self._lock:
             self._database.execute(_INSERT, row)
 

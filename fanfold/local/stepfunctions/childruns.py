@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from fanfold.local.stepfunctions import arns, history
 from fanfold.local.stepfunctions.batching import Batch
@@ -15,7 +15,7 @@ from fanfold.local.stepfunctions.failure import RUNTIME, TIMEOUT, Failure, Stopp
 from fanfold.local.stepfunctions.history import History, KeptTrail, NoTrail
 from fanfold.local.stepfunctions.interpreter import resume_flow, run_flow
 from fanfold.local.stepfunctions.line import Identity, Line, execution_context
-from fanfold.local.stepfunctions.mapruns import Live, MapRun
+from fanfold.local.stepfunctions.mapruns import Live, MapRun, child_arn
 from fanfold.local.stepfunctions.scope import Scope
 
 _EXPRESS_SECONDS: Final = 300.0
@@ -42,63 +42,72 @@ class ChildRuns:
 
     def perform(self, batch: Batch) -> None:
         """Run one child and keep what came of it."""
-        run = self._run
-        earlier = run.checkpoints.pop(batch.index, None)
         child = self._begin(batch)
-        kept, scope = None, self._scope
-        if not run.origin.express:
-            kept, scope = History(), Scope(self._scope)
-            run.live[batch.index] = Live(kept, scope)
-        line = self._line(child, batch.document, kept, scope)
+        live = self._run.live.get(child.index)
+        line = self._line(child, batch.document, live)
         try:
-            line.trail.add(
-                "ExecutionStarted", "executionStartedEventDetails", _started(batch.document, run.origin.role)
-            )
-            if isinstance(line.trail, KeptTrail):
-                line.trail.last = 0
-            if earlier is None:
-                document = run_flow(run.origin.processor, batch.document, line)
-            else:
-                document = resume_flow(run.origin.processor, earlier, line)
+            document = self._go(child, batch.document, line)
+            line.check()
             child.status, child.output = SUCCEEDED, document.text
             details = {"output": document.text, "outputDetails": {"truncated": False}}
             line.trail.add("ExecutionSucceeded", "executionSucceededEventDetails", details)
         except Failure as failure:
             self._failed(child, failure, line)
         except Stopped as stopped:
-            self._aborted(child, stopped, kept)
+            self._aborted(child, stopped, live)
         except Exception as problem:  # a defect of the endpoint fails this child, not the run
             self._failed(child, Failure(RUNTIME, f"{type(problem).__name__}: {problem}"), line)
-        self._end(child, kept)
+        self._end(child, live)
+
+    def _go(self, child: Child, document: Document, line: Line) -> Document:
+        flow = self._run.origin.processor
+        checkpoint = self._run.checkpoints.pop(child.index, None)
+        if checkpoint is not None:
+            return resume_flow(flow, checkpoint, line)
+        if isinstance(line.trail, KeptTrail) and not line.trail.history.events:
+            line.trail.history.add("ExecutionStarted", 0, "executionStartedEventDetails", self._started(document))
+        return run_flow(flow, document, line)
+
+    def _started(self, document: Document) -> dict[str, object]:
+        return {"input": document.text, "inputDetails": {"truncated": False}, "roleArn": self._run.origin.role}
 
     def _begin(self, batch: Batch) -> Child:
-        run = self._run
-        redrives = run.redrives_of(batch.index)
+        """Note the start of a child; a STANDARD one that a redrive takes up keeps its start and its history."""
+        run, now = self._run, time.time()
         name = arns.derived_id(run.id, batch.index)
-        child = Child(
-            run.number, batch.index, RUNNING, batch.items, redrives, time.time(), 0, name, batch.document.text
-        )
+        child = Child(run.number, batch.index, RUNNING, batch.items, 0, now, 0, name, batch.document.text)
         child.attempt = run.redrives
+        earlier = run.earlier(batch.index)
+        events: list[dict[str, Any]] = []
+        if earlier is not None:
+            child.redrives, child.redriven = earlier.redrives + 1, now
+            if not run.origin.express:
+                child.started, events = earlier.started, json.loads(earlier.history or "[]")
+        if not run.origin.express:
+            run.live[batch.index] = Live(History(events), Scope(self._scope))
+            if events:
+                run.live[batch.index].history.redriven(child.redrives)
         run.started_child(child)
         return child
 
-    def _line(self, child: Child, document: Document, kept: History | None, scope: Scope) -> Line:
+    def _line(self, child: Child, document: Document, live: Live | None) -> Line:
         run, parent = self._run, self._parent
-        machine = run.origin.machine_arn
-        arn = (
-            arns.express(machine, child.name, arns.derived_id(run.id, child.name))
-            if run.origin.express
-            else arns.execution(machine, child.name)
-        )
         identity = Identity(
-            arn, child.name, run.origin.role, machine, parent.identity.machine_name, child.started, child.redrives
+            arn=child_arn(run, child),
+            name=child.name,
+            role=run.origin.role,
+            machine_arn=run.origin.machine_arn,
+            machine_name=parent.identity.machine_name,
+            started=child.started,
+            redrives=child.redrives,
+            redriven=child.redriven,
         )
         return Line(
             services=parent.services,
             identity=identity,
             execution=execution_context(identity, document),
-            scope=scope,
-            trail=KeptTrail(kept) if kept is not None else _NO_TRAIL,
+            scope=live.scope if live else self._scope,
+            trail=KeptTrail(live.history) if live else _NO_TRAIL,
             variables={},
             deadline=child.started + _EXPRESS_SECONDS if run.origin.express else None,
         )
@@ -111,24 +120,24 @@ class ChildRuns:
             self._run.checkpoints[child.index] = failure.checkpoint
         line.trail.add("ExecutionFailed", "executionFailedEventDetails", history.named(failure.error, failure.cause))
 
-    def _aborted(self, child: Child, stopped: Stopped, kept: History | None) -> None:
+    def _aborted(self, child: Child, stopped: Stopped, live: Live | None) -> None:
         child.status = ABORTED
-        live = self._run.live.get(child.index)
         child.error, child.cause = (live.error, live.cause) if live else (None, None)
         if self._scope.stopped:
             child.cause = f"The map run execution [{self._run.arn}] which was managing this resource was aborted"
-        if stopped.checkpoint is not None:
-            self._run.checkpoints[child.index] = stopped.checkpoint
-        if kept is not None:
-            kept.add("ExecutionAborted", 0, "executionAbortedEventDetails", history.named(child.error, child.cause))
+        if live is not None:
+            if stopped.checkpoint is not None:
+                self._run.checkpoints[child.index] = stopped.checkpoint
+            details = history.named(child.error, child.cause)
+            live.history.add("ExecutionAborted", 0, "executionAbortedEventDetails", details)
 
-    def _end(self, child: Child, kept: History | None) -> None:
+    def _end(self, child: Child, live: Live | None) -> None:
         child.stopped = time.time()
-        if kept is not None:
-            self._run.live[child.index].scope.close()
-        child.history = json.dumps(kept.events) if kept is not None else None
-        self._run.live.pop(child.index, None)
+        if live is not None:
+            live.scope.close()
+            child.history = json.dumps(live.history.events)
         self._parent.services.children.put(child)
+        self._run.live.pop(child.index, None)
         self._run.ended_child(child)
         if child.status in (FAILED, TIMED_OUT):
             self.judge()
@@ -139,7 +148,3 @@ class ChildRuns:
             self._breached = True
             if not self._run.origin.express:
                 self._scope.stop()
-
-
-def _started(document: Document, role: str) -> dict[str, object]:
-    return {"input": document.text, "inputDetails": {"truncated": False}, "roleArn": role}

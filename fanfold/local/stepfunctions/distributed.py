@@ -73,8 +73,11 @@ def run_distributed(visit: Visit, body: MapBody) -> Outcome:
         raise
     finally:
         run.end_if_running(FAILED)
-    visit.line.trail.add("MapRunSucceeded")
-    visit.line.trail.add("MapStateSucceeded")
+    trail, started = visit.line.trail, visit.line.trail.last
+    trail.add("MapRunSucceeded")
+    trail.add("MapStateSucceeded")
+    if trail.kept:
+        trail.last = started  # as recorded: the exit follows the start of the run
     visit.reported = True
     return visit.finish(result)
 
@@ -151,10 +154,12 @@ def _start(visit: Visit, body: MapBody, plan: Plan) -> MapRun:
 def _note_start(visit: Visit, run: MapRun, plan: Plan) -> None:
     trail = visit.line.trail
     if run.redrives:
+        if trail.kept:
+            trail.last = run.event
         details = {"mapRunArn": run.arn, "redriveCount": run.redrives}
         trail.add("MapRunRedriven", "mapRunRedrivenEventDetails", details)
         return
-    trail.add("MapStateStarted", "mapStateStartedEventDetails", {"length": plan.length or 0})
+    run.event = trail.add("MapStateStarted", "mapStateStartedEventDetails", {"length": plan.length or 0})
     trail.add("MapRunStarted", "mapRunStartedEventDetails", {"mapRunArn": run.arn})
 
 
@@ -199,7 +204,7 @@ def _dispatch(visit: Visit, run: MapRun, batches: Iterator[Batch], total: Callab
         run.wake = _asleep
         children.close()
     for batch in dispatch.rest():
-        if run.redrives_of(batch.index) == 0:
+        if run.earlier(batch.index) is None:
             services.children.put(_pending(run, batch))
     return dispatch.failure
 

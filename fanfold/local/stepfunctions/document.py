@@ -32,9 +32,12 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 def loads(text: str | bytes) -> Any:
     """Return the value of a JSON text; raises ValueError for anything JSON does not know, NaN included."""
-    return json.loads(text, parse_constant=_refuse_constant)
+    return _decoder.decode(text if isinstance(text, str) else text.decode(json.detect_encoding(text)))
 
 
 def size(text: str) -> int:

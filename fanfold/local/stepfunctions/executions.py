@@ -80,12 +80,11 @@ class Execution:
             if reason is not None or checkpoint is None:
                 raise ServiceError("ExecutionNotRedrivable", reason or "Execution is still winding down: try again")
             self.redriven = time.time()
-            self.identity = replace(self.identity, redrives=self.identity.redrives + 1)
+            self.identity = replace(self.identity, redrives=self.identity.redrives + 1, redriven=self.redriven)
             self.status, self.stopped, self.error, self.cause = RUNNING, None, None, None
             self._checkpoint = None
             self._scope = Scope(self._services.scope)
-        details = {"redriveCount": self.identity.redrives}
-        self.history.add("ExecutionRedriven", 0, "executionRedrivenEventDetails", details)
+        self.history.redriven(self.identity.redrives)
         self._go(lambda line: resume_flow(self.machine.flow, checkpoint, line))
         return self.redriven
 

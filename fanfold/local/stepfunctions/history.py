@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 from fanfold.local.stepfunctions.failure import RUNTIME, Failure
@@ -35,8 +36,8 @@ class Trail(Protocol):
 class History:
     """All events of one execution, oldest first; ids count from 1."""
 
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
+    def __init__(self, earlier: Iterable[dict[str, Any]] = ()) -> None:
+        self.events: list[dict[str, Any]] = list(earlier)
         self._sealed = False
         self._lock = threading.Lock()
 
@@ -57,6 +58,10 @@ class History:
                 raise Failure(RUNTIME, f"The execution reached the maximum number of history events ({EVENT_LIMIT}).")
             self.events.append(event)
             return number
+
+    def redriven(self, redrives: int) -> None:
+        """Append the event by which a redrive takes up the execution."""
+        self.add("ExecutionRedriven", len(self.events), "executionRedrivenEventDetails", {"redriveCount": redrives})
 
 
 class KeptTrail:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def iso(moment: float) -> str:
     """Return epoch seconds as ``2026-09-24T03:02:59.219Z``."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Identity:
     machine_name: str
     started: float
     redrives: int = 0
+    redriven: float | None = None
 
 
 @dataclass(slots=True)
@@ -82,6 +83,7 @@ class Line:
 
 def execution_context(identity: Identity, document: Document) -> dict[str, Any]:
     """Return the ``Execution`` part of the context object."""
+    redriven = {} if identity.redriven is None else {"RedriveTime": iso(identity.redriven)}
     return {
         "Id": identity.arn,
         "Input": document.bound,
@@ -89,4 +91,5 @@ def execution_context(identity: Identity, document: Document) -> dict[str, Any]:
         "Name": identity.name,
         "RoleArn": identity.role,
         "RedriveCount": identity.redrives,
+        **redriven,
     }

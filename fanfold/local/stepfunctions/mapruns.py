@@ -63,6 +63,7 @@ class MapRun:
 
     Attributes:
         number: the key of its children on disk.
+        event: the id of the event before MapRunStarted.
         running: the children under way, by index.
         live: histories and scopes of the STANDARD ones among them.
         read: whether all items were read.
@@ -82,6 +83,7 @@ class MapRun:
         self.stopped: float | None = None
         self.redrives = 0
         self.redriven: float | None = None
+        self.event = 0
         self.read = False
         self.running: dict[int, Child] = {}
         self.live: dict[int, Live] = {}
@@ -89,7 +91,7 @@ class MapRun:
         self.written: list[dict[str, Any]] = []
         self.restartable = True
         self.wake: Callable[[], None] = lambda: None
-        self._again: dict[int, int] = {}
+        self._again: dict[int, Child] = {}
         self._items: Counter[str] = Counter()
         self._executions: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -116,12 +118,12 @@ class MapRun:
     def again(self, child: Child) -> None:
         """Count a child that a redrive is to run again, or to run at last."""
         if child.status != PENDING:
-            self._again[child.index] = child.redrives + 1
+            self._again[child.index] = child
         self.moved(child.items, child.status, PENDING)
 
-    def redrives_of(self, index: int) -> int:
-        """Return how often a child has been redriven, the attempt that begins now included."""
-        return self._again.pop(index, 0)
+    def earlier(self, index: int) -> Child | None:
+        """Return, once, how a child ended that is now to run again."""
+        return self._again.pop(index, None)
 
     def started_child(self, child: Child) -> None:
         """Note that a child runs."""
@@ -191,6 +193,13 @@ class MapRun:
         self.redriven = time.time()
         self.stopped = None
         self.status = RUNNING
+
+
+def child_arn(run: MapRun, child: Child) -> str:
+    """Return the ARN of a child."""
+    if run.origin.express:
+        return arns.express(run.origin.machine_arn, child.name, arns.derived_id(run.id, child.name))
+    return arns.execution(run.origin.machine_arn, child.name)
 
 
 class MapRuns:

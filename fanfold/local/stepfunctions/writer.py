@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fanfold.local.stepfunctions import arns
 from fanfold.local.stepfunctions.children import FAILED, PENDING, SUCCEEDED, UNSUCCESSFUL, Child, Children
 from fanfold.local.stepfunctions.document import dumps, loads
 from fanfold.local.stepfunctions.line import iso
-from fanfold.local.stepfunctions.mapruns import MapRun
+from fanfold.local.stepfunctions.mapruns import MapRun, child_arn
 
 _FILE_LIMIT: Final = 5 * 1024**3  # bytes
 _PART: Final = 8 * 1024**2  # bytes; S3 wants 5 MiB or more in all parts but the last
@@ -103,13 +102,6 @@ def record(run: MapRun, child: Child) -> dict[str, Any]:
         "StopDate": iso(child.stopped),
     }
     return {name: fields[name] for name in sorted(fields) if fields[name] is not None}
-
-
-def child_arn(run: MapRun, child: Child) -> str:
-    """Return the ARN of a child."""
-    if run.origin.express:
-        return arns.express(run.origin.machine_arn, child.name, arns.derived_id(run.id, child.name))
-    return arns.execution(run.origin.machine_arn, child.name)
 
 
 def _write(s3: Any, target: Target, stem: str, texts: Iterable[str]) -> Iterator[dict[str, Any]]:

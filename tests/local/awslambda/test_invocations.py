@@ -257,7 +257,11 @@ def test_the_endpoint_is_what_the_sdk_talks_to(stage: Stage) -> None:
 
 
 def test_only_the_mounted_folders_can_be_imported(stage: Stage, tmp_path: Path) -> None:
-    for folder, text in {"shop/price": "from kit import VAT\nfrom shop import price", "shop/other": "", "kit": "VAT = 19"}.items():
+    for folder, text in {
+        "shop/price": "from kit import VAT\nfrom shop import price",
+        "shop/other": "",
+        "kit": "VAT = 19",
+    }.items():
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "__init__.py").write_text(text)
     (tmp_path / "shop/price/edge.py").write_text(
@@ -361,7 +365,13 @@ def test_an_asynchronous_event_is_tried_three_times(stage: Stage, tmp_path: Path
 
 @pytest.mark.parametrize(
     "reference",
-    ["{}", "{}:$LATEST", "123456789012:function:{}", "function:{}", "arn:aws:lambda:us-east-1:123456789012:function:{}:$LATEST"],
+    [
+        "{}",
+        "{}:$LATEST",
+        "123456789012:function:{}",
+        "function:{}",
+        "arn:aws:lambda:us-east-1:123456789012:function:{}:$LATEST",
+    ],
 )
 def test_a_function_answers_to_its_name_and_its_arns(stage: Stage, reference: str) -> None:
     name = stage.create("def handler(event, context): return 'here'")

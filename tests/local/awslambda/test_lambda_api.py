@@ -37,7 +37,9 @@ def archive(source: str) -> bytes:
     return packed.getvalue()
 
 
-def create(functions: Any, name: str, source: str = "def handler(event, context): return event", **settings: Any) -> Any:
+def create(
+    functions: Any, name: str, source: str = "def handler(event, context): return event", **settings: Any
+) -> Any:
     request = {"Runtime": "python3.13", "Handler": "index.handler", "Role": ROLE, "Timeout": 10} | settings
     return functions.create_function(FunctionName=name, Code={"ZipFile": archive(source)}, **request)
 
@@ -131,7 +133,9 @@ def test_new_code_and_settings_are_in_force_at_once(functions: Any) -> None:
     )
     assert functions.invoke(FunctionName="changing")["Payload"].read() == b'["new", null]'
 
-    changed = functions.update_function_configuration(FunctionName="changing", Timeout=5, Environment={"Variables": {"A": "b"}})
+    changed = functions.update_function_configuration(
+        FunctionName="changing", Timeout=5, Environment={"Variables": {"A": "b"}}
+    )
     assert [changed["Timeout"], changed["MemorySize"]] == [5, 128]
     assert functions.invoke(FunctionName="changing")["Payload"].read() == b'["new", "b"]'
 
@@ -179,11 +183,23 @@ def test_functions_are_listed_in_pages(functions: Any) -> None:
             {"FunctionName": "there", "InvocationType": "Event", "Payload": b'"' + b"x" * (1 << 20) + b'"'},
             ("RequestTooLargeException", 413),
         ),
-        ("invoke", {"FunctionName": "there", "Payload": b'"' + b"x" * (6 << 20) + b'"'}, ("RequestTooLargeException", 413)),
+        (
+            "invoke",
+            {"FunctionName": "there", "Payload": b'"' + b"x" * (6 << 20) + b'"'},
+            ("RequestTooLargeException", 413),
+        ),
         ("delete_function", {"FunctionName": "missing"}, ("ResourceNotFoundException", 404)),
-        ("update_function_code", {"FunctionName": "there", "ZipFile": b"no zip"}, ("InvalidParameterValueException", 400)),
+        (
+            "update_function_code",
+            {"FunctionName": "there", "ZipFile": b"no zip"},
+            ("InvalidParameterValueException", 400),
+        ),
         ("update_function_code", {"FunctionName": "there"}, ("InvalidParameterValueException", 400)),
-        ("update_function_configuration", {"FunctionName": "there", "Timeout": 901}, ("InvalidParameterValueException", 400)),
+        (
+            "update_function_configuration",
+            {"FunctionName": "there", "Timeout": 901},
+            ("InvalidParameterValueException", 400),
+        ),
         ("get_policy", {"FunctionName": "there"}, ("UnknownOperationException", 404)),
     ],
 )
@@ -200,7 +216,9 @@ def test_what_cannot_be_done_is_answered_with_lambdas_error(
 
 
 @pytest.mark.parametrize(
-    "settings", [{"Runtime": "nodejs24.x"}, {"MemorySize": 20_000}, {"Timeout": 1_000}], ids=lambda setting: str(setting)
+    "settings",
+    [{"Runtime": "nodejs24.x"}, {"MemorySize": 20_000}, {"Timeout": 1_000}],
+    ids=lambda setting: str(setting),
 )
 def test_settings_lambda_would_refuse_are_refused(functions: Any, settings: dict[str, Any]) -> None:
     with pytest.raises(ClientError) as refused:

@@ -1,0 +1,88 @@
+"""The S3 store: bounded, conditional, and errors told apart by type."""
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from moto import mock_aws
+
+from itemkit.errors import ObjectArchived, ObjectForbidden, ObjectNotFound, PermanentError, TransientError
+from itemkit.store import ChangedUnderneath, Put, S3Store
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="bucket")
+        yield client
+
+
+class Refusing:
+    """A client all of whose calls raise one error."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def __getattr__(self, name):
+        def call(**_):
+            raise self._error
+
+        return call
+
+
+def answered(code, status):
+    return ClientError({"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "op")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (answered("NoSuchKey", 404), ObjectNotFound),
+        (answered("NoSuchBucket", 404), ObjectNotFound),
+        (answered("AccessDenied", 403), ObjectForbidden),
+        (answered("InvalidObjectState", 403), ObjectArchived),
+        (answered("SlowDown", 503), TransientError),
+        (answered("InternalError", 500), TransientError),
+        (answered("KeyTooLongError", 400), PermanentError),
+        (EndpointConnectionError(endpoint_url="http://x"), TransientError),
+        (ReadTimeoutError(endpoint_url="http://x"), TransientError),
+        (ConnectionResetError("reset"), TransientError),
+    ],
+)
+def test_every_error_of_the_client_becomes_one_of_ours(error, kind):
+    with pytest.raises(kind) as raised, S3Store(Refusing(error)).open("s3://bucket/key"):
+        pass
+
+    assert type(raised.value) is kind
+    assert "s3://bucket/key" in str(raised.value)
+
+
+def test_reading_gives_head_and_bytes(s3):
+    s3.put_object(Bucket="bucket", Key="a b/ä", Body=b"text", Metadata={"m": "1"})
+
+    with S3Store(s3).open("s3://bucket/a b/ä") as (head, stream):
+        body = stream.read()
+
+    assert (body, head.size, dict(head.metadata)) == (b"text", 4, {"m": "1"})
+    assert S3Store(s3).head("s3://bucket/a b/ä") == head
+
+
+def test_the_head_of_nothing_is_none(s3):
+    assert S3Store(s3).head("s3://bucket/nothing") is None
+
+
+def test_a_write_wants_an_empty_key_or_the_very_object_it_replaces(s3):
+    store = S3Store(s3)
+    store.put(Put("s3://bucket/k", b"one"))
+    first = store.head("s3://bucket/k")
+
+    with pytest.raises(ChangedUnderneath):
+        store.put(Put("s3://bucket/k", b"two"))
+    with pytest.raises(ChangedUnderneath):
+        store.put(Put("s3://bucket/k", b"two", replaces="0" * 32))
+    store.put(Put("s3://bucket/k", b"two", "text/plain", {"m": "1"}, replaces=first.etag))
+
+    answer = s3.get_object(Bucket="bucket", Key="k")
+    assert (answer["Body"].read(), answer["ContentType"], answer["Metadata"]) == (b"two", "text/plain", {"m": "1"})
