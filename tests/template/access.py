@@ -127,7 +127,7 @@ def _branches(statement: Json) -> list[Json]:
     return [each for each in branches if each != {"Ref": "AWS::NoValue"}]
 
 
-def circles(app: Application) -> list[tuple[str, str]]:
+def linted(app: Application) -> list[tuple[str, str]]:
     """Let cfn-lint look at what CloudFormation will be given; of the template as written it forgives circles."""
     from cfnlint.api import lint  # noqa: PLC0415 - seconds that the other tests need not wait for
     from cfnlint.config import ManualArgs  # noqa: PLC0415

@@ -29,7 +29,7 @@ def answers(*command):
 def folder_of_python():
     """Find a folder with a Python 3.13 that has pip, on the PATH or among pyenv's."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    folders = [*map(Path, os.get_exec_path()), *sorted(pyenv.glob("3.13*/bin"))]
+    folders = [*map(Path, filter(None, os.get_exec_path())), *sorted(pyenv.glob("3.13*/bin"))]
     return next((each for each in folders if answers(each / "python3.13", "-m", "pip", "--version")), None)
 
 

@@ -59,6 +59,7 @@ def load(path: Path, region: str, parameters: Mapping[str, str]) -> Template:
     except InvalidDocumentException as error:
         causes = "; ".join(cause.message for cause in error.causes)
         raise StackError(f"{path}: {causes}") from error
+    translator.metrics.publish()  # to nobody; unpublished it logs a warning
     return Template(body, path.parent.resolve())
 
 

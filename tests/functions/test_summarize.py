@@ -1,0 +1,548 @@
+"""Summarize: what a map run left, in AWS's shapes, becomes summary.json and failures.csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError
+
+from functions.summarize import handler as summarize
+from itemkit import TransientError
+from itemkit.record import Failure, Record, Status
+from itemkit.store import S3Store
+
+PLAN = {
+    "run": "r1",
+    "operation": "image-resize",
+    "source": {"kind": "prefix", "uri": "s3://photos/in/", "bucket": "photos", "prefix": "in/"},
+    "destination": "s3://output/out/image-resize/",
+    "runs": "s3://output/runs/r1/",
+    "results": {"bucket": "output", "prefix": "runs/r1/results"},
+    "records": "s3://output/runs/r1/records/",
+    "tolerated_percent": 25,
+}
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:fanfold-process:r1"
+LAST = summarize.LAST_ATTEMPT
+HEADER = "uri,output,error,message,retryable,attempts"
+NOTHING = {"excluded": 0, "skipped": 0, "succeeded": 0, "failed": 0, "deferred": 0, "lost": 0}
+ARTIFACTS = {
+    "summary": "s3://output/runs/r1/summary.json",
+    "failures": "s3://output/runs/r1/failures.csv",
+    "records": "s3://output/runs/r1/records/",
+}
+
+
+class Runner:
+    """Calls the handler for a map run, as the workflow does."""
+
+    def __init__(self, map_run: Any, context: Any) -> None:
+        self.map_run = map_run
+        self.context = context
+
+    def __call__(
+        self, attempt: int = 0, failure: dict[str, str] | None = None, told: bool = True, **plan: Any
+    ) -> dict[str, Any]:
+        event = {
+            "plan": PLAN | plan,
+            "map_run": self.map_run.arn if told and not failure else None,
+            "failure": failure,
+            "execution": EXECUTION,
+            "started": "2026-11-21T08:00:00.123Z",
+            "attempt": attempt,
+        }
+        return summarize.handler(event, self.context)
+
+    def again(self, **event: Any) -> str:
+        """Return why the handler asks to be called again."""
+        with pytest.raises(TransientError) as error:
+            self(**event)
+        assert type(error.value) is TransientError
+        return str(error.value)
+
+
+@pytest.fixture
+def run(map_run: Any, context: Any, store: S3Store, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    monkeypatch.setattr(summarize, "clients", lambda: (map_run, store))
+    return Runner(map_run, context)
+
+
+def entry(name: str) -> dict[str, Any]:
+    """Return a listing entry as the reader delivers it."""
+    return {
+        "Etag": '"9b2cf5"',
+        "Key": f"in/{name}",
+        "LastModified": 1.790204286e9,
+        "Size": 27,
+        "StorageClass": "STANDARD",
+    }
+
+
+def done(name: str, **fields: Any) -> Record:
+    return Record(f"s3://photos/in/{name}", Status.SUCCEEDED, **fields)
+
+
+def failed(name: str, kind: str = "UnreadableImage", **fields: Any) -> Record:
+    failure = Failure(kind, f"{name} is broken", retryable=False)
+    return Record(f"s3://photos/in/{name}", Status.FAILED, failure=failure, **fields)
+
+
+def artifact(s3: Any, name: str) -> str:
+    return s3.get_object(Bucket="output", Key=f"runs/r1/{name}")["Body"].read().decode()
+
+
+def failures(s3: Any) -> list[str]:
+    return artifact(s3, "failures.csv").splitlines()
+
+
+# --- what is written
+
+
+def test_summary_and_failures_of_a_run_are_whole(run: Runner, map_run: Any, s3: Any) -> None:
+    deferred = Record(
+        "s3://photos/in/d.jpg",
+        Status.DEFERRED,
+        failure=Failure("TransientError", "S3 answered SlowDown", retryable=True),
+    )
+    first = map_run.batch(
+        "b1",
+        [
+            done("a.jpg", milliseconds=100.0, bytes_in=10, bytes_out=5),
+            failed("b.jpg", milliseconds=200.0, bytes_in=20),
+            Record("s3://photos/in/", Status.EXCLUDED, reason="folder marker"),
+        ],
+    )
+    second = map_run.batch("b2", [Record("s3://photos/in/c.jpg", Status.SKIPPED, reason="already done"), deferred])
+    map_run.write(succeeded=[[first], [second]])
+    map_run.listed = 5
+
+    summary = run(tolerated_percent=40)
+
+    moments = {name: summary[name] for name in ("seconds", "started", "finished")}
+    assert summary == {
+        "run": "r1",
+        "state": "SUCCEEDED",
+        "reason": None,
+        "operation": "image-resize",
+        "source": "s3://photos/in/",
+        "destination": "s3://output/out/image-resize/",
+        "reconciled": True,
+        "items": {
+            "listed": 5,
+            "excluded": 1,
+            "skipped": 1,
+            "succeeded": 1,
+            "failed": 1,
+            "deferred": 1,
+            "lost": 0,
+        },
+        "bytes": {"in": 30, "out": 5},
+        "rows": {"in": 0, "out": 0},
+        "milliseconds": {"p50": 100.0, "p95": 200.0, "p99": 200.0, "max": 200.0}
+        | {"p50": summary["milliseconds"]["p50"]},
+        "errors": [
+            {"type": "TransientError", "count": 1, "example": "s3://photos/in/d.jpg"},
+            {"type": "UnreadableImage", "count": 1, "example": "s3://photos/in/b.jpg"},
+        ],
+        "execution": EXECUTION,
+        "artifacts": ARTIFACTS,
+        **moments,
+    }
+    assert summary["milliseconds"]["p50"] == pytest.approx(100, rel=0.01)
+    started, finished = (datetime.fromisoformat(moments[name]) for name in ("started", "finished"))
+    assert moments["started"] == "2026-11-21T08:00:00.123000+00:00"
+    assert moments["seconds"] == round((finished - started).total_seconds(), 3)
+    assert json.loads(artifact(s3, "summary.json")) == summary
+    assert artifact(s3, "failures.csv") == (
+        f"{HEADER}\n"
+        "s3://photos/in/b.jpg,,UnreadableImage,b.jpg is broken,false,1\n"
+        "s3://photos/in/d.jpg,,TransientError,S3 answered SlowDown,true,1\n"
+    )
+
+
+def test_a_run_over_nothing_succeeds(run: Runner, map_run: Any, s3: Any) -> None:
+    map_run.write()
+
+    summary = run()
+
+    assert (summary["state"], summary["reconciled"], summary["items"]) == ("SUCCEEDED", True, {"listed": 0, **NOTHING})
+    assert failures(s3) == [HEADER]
+
+
+def test_batches_of_failed_items_alone_tell_their_result_in_the_cause(run: Runner, map_run: Any, s3: Any) -> None:
+    hopeless = map_run.batch("b1", [failed("a.jpg"), failed("b.jpg", "ObjectNotFound")])
+    map_run.write(
+        succeeded=[[map_run.batch("b2", [done("c.jpg")])]],
+        failed=[[map_run.hopeless(hopeless, [entry("a.jpg"), entry("b.jpg")])]],
+    )
+    map_run.listed, map_run.status = 3, "FAILED"
+
+    summary = run(failure={"Error": "States.ExceedToleratedFailureThreshold", "Cause": "too many failed"})
+
+    assert summary["items"] == {"listed": 3, **NOTHING, "succeeded": 1, "failed": 2}
+    assert summary["reconciled"] is True
+    assert summary["reason"] == (
+        "The map failed with States.ExceedToleratedFailureThreshold: too many failed. "
+        "2 of 3 items have no output, more than the tolerated 25 %."
+    )
+    assert failures(s3) == [
+        HEADER,
+        "s3://photos/in/a.jpg,,UnreadableImage,a.jpg is broken,false,1",
+        "s3://photos/in/b.jpg,,ObjectNotFound,b.jpg is broken,false,1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "message"),
+    [
+        ({"Error": "Lambda.Unknown", "Cause": "the process died"}, "Lambda.Unknown", "the process died"),
+        ({"Error": "Sandbox.Timedout", "Cause": "after 240 s"}, "Sandbox.Timedout", "after 240 s"),
+        ({"Status": "ABORTED", "Cause": "the map run was aborted"}, "Aborted", "the map run was aborted"),
+        ({"Status": "TIMED_OUT"}, "Timed_Out", "the batch was not started"),
+        ({"Error": "AllItemsFailed", "Cause": '{"batch": "b1", "cou'}, "AllItemsFailed", '"{""batch"": ""b1"", ""cou"'),
+        ({"Error": "AllItemsFailed"}, "AllItemsFailed", "the batch was not started"),
+    ],
+)
+def test_the_items_of_a_child_without_a_result_are_lost_and_named(
+    run: Runner, map_run: Any, s3: Any, fields: dict[str, str], kind: str, message: str
+) -> None:
+    map_run.write(failed=[[map_run.child("b1", [entry("a.jpg"), entry("b.jpg")], **fields)]])
+    map_run.listed = 2
+
+    summary = run(tolerated_percent=100)
+
+    assert (summary["state"], summary["items"]) == ("SUCCEEDED", {"listed": 2, **NOTHING, "lost": 2})
+    assert summary["errors"] == [{"type": kind, "count": 2, "example": "s3://photos/in/a.jpg"}]
+    assert failures(s3) == [
+        HEADER,
+        f"s3://photos/in/a.jpg,,{kind},{message},true,1",
+        f"s3://photos/in/b.jpg,,{kind},{message},true,1",
+    ]
+
+
+def test_the_items_of_children_that_never_began_are_lost_and_named(run: Runner, map_run: Any, s3: Any) -> None:
+    """Two equal batches are two batches: a manifest may name an object twice."""
+    map_run.write(pending=[[map_run.pending([entry("a.jpg")])], [map_run.pending([entry("a.jpg")])]])
+    map_run.listed = 2
+
+    summary = run()
+
+    assert (summary["state"], summary["items"]) == ("FAILED", {"listed": 2, **NOTHING, "lost": 2})
+    assert failures(s3) == [HEADER, *["s3://photos/in/a.jpg,,Pending,the batch was not started,true,1"] * 2]
+
+
+def test_columns_output_and_attempts_of_lost_manifest_rows_travel(run: Runner, map_run: Any, s3: Any) -> None:
+    map_run.source = {"kind": "jsonl", "uri": "s3://output/m.jsonl", "bucket": "photos", "key": "m.jsonl"}
+    rows: list[Any] = [
+        {"key": "a.jpg", "output": "A.jpg", "label": "x", "attempts": "2", "error": "Old"},
+        {"uri": "s3://other/b.jpg", "lot": "7"},
+        {"label": "names nothing"},
+    ]
+    map_run.write(failed=[[map_run.child("b1", rows, Error="Lambda.Unknown", Cause="died")]])
+    map_run.listed = 3
+
+    assert run()["items"] == {"listed": 3, **NOTHING, "lost": 3}
+    assert failures(s3) == [
+        f"{HEADER},label,lot",
+        "s3://photos/a.jpg,A.jpg,Lambda.Unknown,died,true,3,x,",
+        "s3://other/b.jpg,,Lambda.Unknown,died,true,1,,7",
+        ",,Lambda.Unknown,died,true,1,names nothing,",
+    ]
+
+
+# --- once, however often it is told
+
+
+def test_a_batch_counts_once_however_often_and_wherever_it_is_told(run: Runner, map_run: Any, s3: Any) -> None:
+    mixed = map_run.batch("b1", [done("a.jpg"), failed("b.jpg")])
+    hopeless = map_run.hopeless(map_run.batch("b2", [failed("c.jpg")]), [entry("c.jpg")])
+    died = map_run.child("b1", [entry("a.jpg"), entry("b.jpg")], Error="Lambda.Unknown", Cause="died")
+    gone = map_run.child("b3", [entry("d.jpg")], Error="Lambda.Unknown", Cause="died")
+    map_run.write(succeeded=[[mixed, mixed], [mixed]], failed=[[died, gone, hopeless], [hopeless, gone]])
+    map_run.listed = 4
+
+    summary = run()
+
+    assert summary["items"] == {"listed": 4, **NOTHING, "succeeded": 1, "failed": 2, "lost": 1}
+    assert [line.split(",")[0] for line in failures(s3)[1:]] == [
+        "s3://photos/in/b.jpg",
+        "s3://photos/in/c.jpg",
+        "s3://photos/in/d.jpg",
+    ]
+
+
+def test_after_a_redrive_the_last_manifest_is_read(run: Runner, map_run: Any, s3: Any) -> None:
+    """It lists the SUCCEEDED parts of all attempts, and what is still open alone; an empty part holds ``[]``."""
+    first, second = (map_run.batch(name, [done(f"{name}.jpg")]) for name in ("b1", "b2"))
+    map_run.write(
+        succeeded=[[first]], failed=[[map_run.child("b2", [entry("b2.jpg")], Error="Lambda.Unknown", Cause="died")]]
+    )
+    map_run.redrives = 1
+    map_run.write(succeeded=[[first], [second]], failed=[[[]]], pending=[[[]]])
+    map_run.listed = 2
+
+    summary = run()
+
+    assert (summary["state"], summary["items"]) == ("SUCCEEDED", {"listed": 2, **NOTHING, "succeeded": 2})
+    assert failures(s3) == [HEADER]
+
+
+# --- what is not settled, and what never settles
+
+
+def test_a_manifest_that_is_not_there_yet_is_waited_for_and_then_told(run: Runner, map_run: Any, s3: Any) -> None:
+    map_run.listed = 3
+    uri = f"s3://output/runs/r1/results/{map_run.run_id}/manifest.json"
+
+    assert run.again(attempt=summarize.PATIENCE - 1) == f"{uri} is not written yet"
+    summary = run(attempt=summarize.PATIENCE)
+
+    assert (summary["state"], summary["reconciled"]) == ("FAILED", False)
+    assert summary["items"] == {"listed": 3, **NOTHING}
+    assert summary["reason"] == (
+        f"The ledger does not add up: {uri} is not written yet; 3 of 3 listed items are missing from the results."
+    )
+    assert json.loads(artifact(s3, "summary.json")) == summary
+
+
+def test_a_map_run_that_listed_nothing_needs_no_manifest(run: Runner) -> None:
+    run.again(attempt=0)
+    summary = run(attempt=summarize.PATIENCE)
+
+    assert (summary["state"], summary["reconciled"]) == ("SUCCEEDED", True)
+
+
+@pytest.mark.parametrize(("status", "running"), [("RUNNING", 0), ("FAILED", 2)])
+def test_a_map_run_at_work_is_waited_for_to_the_last_and_then_told(
+    run: Runner, map_run: Any, status: str, running: int
+) -> None:
+    """Children of a run that was stopped early run on: EXPRESS ones cannot be aborted."""
+    map_run.status, map_run.running, map_run.listed = status, running, 1
+    map_run.write(succeeded=[[map_run.batch("b1", [done("a.jpg")])]])
+
+    assert run.again(attempt=LAST - 1) == f"{map_run.arn} is not settled: {status}"
+    summary = run(attempt=LAST)
+
+    assert (summary["state"], summary["reconciled"]) == ("FAILED", False)
+    assert summary["reason"] == f"The ledger does not add up: {map_run.arn} is still at work: {status}."
+
+
+def test_the_last_attempt_is_the_last_of_the_workflow() -> None:
+    machine = json.loads(Path("workflows/process.asl.json").read_text())
+    retry = machine["States"]["Summarize"]["Retry"][0]
+
+    assert (summarize.LAST_ATTEMPT, "TransientError" in retry["ErrorEquals"]) == (retry["MaxAttempts"], True)
+
+
+def test_counts_that_do_not_add_up_are_waited_for_and_then_told(run: Runner, map_run: Any) -> None:
+    map_run.write(succeeded=[[map_run.batch("b1", [done("a.jpg")])]])
+    difference = "1 of 2 listed items are missing from the results"
+    map_run.listed = 2
+
+    assert difference in run.again(attempt=0)
+    summary = run(attempt=summarize.PATIENCE)
+
+    assert (summary["state"], summary["reason"]) == ("FAILED", f"The ledger does not add up: {difference}.")
+
+    map_run.listed = 0
+    assert "1 of 0 listed items are too many in the results" in run(attempt=summarize.PATIENCE)["reason"]
+
+
+def test_a_map_that_failed_before_it_began_is_told(run: Runner, map_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ListMapRuns is eventually consistent: none is believed only after some attempts."""
+    monkeypatch.setattr(type(map_run), "map_runs", [])
+    failure = {"Error": "States.QueryEvaluationError", "Cause": "no such variable"}
+
+    assert run.again(failure=failure) == f"{EXECUTION} has no map run yet"
+    summary = run(attempt=summarize.PATIENCE, failure=failure)
+
+    assert (summary["state"], summary["items"]) == ("FAILED", {"listed": 0, **NOTHING})
+    assert summary["reason"] == "The map failed with States.QueryEvaluationError: no such variable."
+
+
+def test_a_reader_that_failed_is_told(run: Runner, map_run: Any) -> None:
+    map_run.status = "FAILED"
+
+    summary = run(attempt=summarize.PATIENCE, failure={"Error": "States.ItemReaderFailed"})
+
+    assert (summary["reconciled"], summary["reason"]) == (
+        True,
+        "The map failed with States.ItemReaderFailed: no cause given.",
+    )
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ServiceUnavailable", "ResourceNotFound"])
+def test_a_busy_step_functions_is_asked_again(run: Runner, map_run: Any, code: str) -> None:
+    map_run.error = ClientError({"Error": {"Code": code}}, "DescribeMapRun")
+
+    assert code in run.again(attempt=LAST)
+
+
+def test_step_functions_out_of_reach_is_asked_again(run: Runner, map_run: Any) -> None:
+    map_run.error = ConnectTimeoutError(endpoint_url="https://states")
+
+    assert run.again(failure={"Error": "E"}).startswith("Step Functions cannot be reached")
+
+
+def test_a_refusal_of_step_functions_is_no_reason_to_ask_again(run: Runner, map_run: Any) -> None:
+    map_run.error = ClientError({"Error": {"Code": "AccessDeniedException"}}, "DescribeMapRun")
+
+    with pytest.raises(ClientError):
+        run()
+
+
+# --- damage
+
+
+def test_a_result_file_that_is_gone_or_damaged_is_told_and_the_others_are_read(
+    run: Runner, map_run: Any, s3: Any
+) -> None:
+    parts = [[map_run.batch(f"b{number}", [done(f"{number}.jpg")])] for number in range(3)]
+    map_run.write(succeeded=parts)
+    map_run.listed = 3
+    s3.delete_object(Bucket="output", Key=f"{map_run.folder}SUCCEEDED_0.jsonl")
+    s3.put_object(Bucket="output", Key=f"{map_run.folder}SUCCEEDED_1.jsonl", Body=b'{"batch": "b1", "it')
+
+    summary = run(attempt=summarize.PATIENCE)
+
+    place = f"s3://output/{map_run.folder}SUCCEEDED"
+    assert (summary["state"], summary["items"]) == ("FAILED", {"listed": 3, **NOTHING, "succeeded": 1})
+    assert summary["reason"] == (
+        "The ledger does not add up: "
+        f"the result file {place}_0.jsonl cannot be read: cannot read {place}_0.jsonl: it does not exist; "
+        "check the bucket and the key; "
+        f"the result file {place}_1.jsonl cannot be read: Unterminated string starting at: line 1 column 17 (char 16); "
+        "2 of 3 listed items are missing from the results."
+    )
+
+
+@pytest.mark.parametrize("answer", [{"statusCode": 200}, "text", 7, None, {"batch": "b1", "counts": 3}])
+def test_an_answer_that_is_no_batch_result_is_told(run: Runner, map_run: Any, answer: Any) -> None:
+    map_run.write(succeeded=[[answer, map_run.batch("b2", [done("a.jpg")])]])
+    map_run.listed = 2
+
+    summary = run(attempt=summarize.PATIENCE)
+
+    assert summary["items"] == {"listed": 2, **NOTHING, "succeeded": 1}
+    assert summary["reason"].startswith("The ledger does not add up: a child answered what is no batch result (")
+    assert summary["reason"].endswith(f": {answer}; 1 of 2 listed items are missing from the results.")
+
+
+def test_counts_that_contradict_their_batch_are_no_batch_result(run: Runner, map_run: Any) -> None:
+    result = map_run.batch("b1", [done("a.jpg")])
+    map_run.write(succeeded=[[{**result, "items": 2}]])
+    map_run.listed = 2
+
+    reason = run(attempt=summarize.PATIENCE)["reason"]
+
+    assert "ValueError('its counts add up to 1 and not to its items')" in reason
+
+
+@pytest.mark.parametrize("fields", [{"Input": "{"}, {"Input": None}, {"Input": "{}"}, {"Input": '{"BatchInput": 1}'}])
+def test_lost_items_that_cannot_be_named_are_told(run: Runner, map_run: Any, fields: dict[str, Any]) -> None:
+    map_run.write(failed=[[map_run.child("b1", [], Error="Lambda.Unknown", **fields)]])
+    map_run.listed = 1
+
+    reason = run(attempt=summarize.PATIENCE)["reason"]
+
+    assert reason.startswith("The ledger does not add up: the items of child b1 cannot be named: ")
+    assert "1 of 1 listed items are missing from the results" in reason
+
+
+RECORDS = "s3://output/runs/r1/records/b1.jsonl.gz"
+
+
+@pytest.mark.parametrize(
+    ("damage", "named", "fault"),
+    [
+        (None, 3, f"{RECORDS} is unreadable: ObjectNotFound: cannot read {RECORDS}: it does not exist; check the"),
+        (lambda body: body[:-20], 3, f"{RECORDS} is unreadable: "),
+        (lambda _: b"no gzip", 3, f"{RECORDS} is unreadable: BadGzipFile: Not a gzipped file"),
+        (lambda _: b"", 0, f"{RECORDS} names 0 of 5"),
+    ],
+    ids=["gone", "truncated", "no gzip", "empty"],
+)
+def test_failed_items_that_cannot_all_be_named_are_told(
+    run: Runner, map_run: Any, s3: Any, damage: Any, named: int, fault: str
+) -> None:
+    """The counts still add up; the first failures are named by the batch result itself."""
+    map_run.write(succeeded=[[map_run.batch("b1", [failed(f"{place}.jpg") for place in range(5)])]])
+    map_run.listed = 5
+    if damage is None:
+        s3.delete_object(Bucket="output", Key="runs/r1/records/b1.jsonl.gz")
+    else:
+        body = s3.get_object(Bucket="output", Key="runs/r1/records/b1.jsonl.gz")["Body"].read()
+        s3.put_object(Bucket="output", Key="runs/r1/records/b1.jsonl.gz", Body=damage(body))
+
+    summary = run(attempt=summarize.PATIENCE, tolerated_percent=100)
+
+    assert (summary["state"], summary["reconciled"]) == ("FAILED", False)
+    assert summary["items"] == {"listed": 5, **NOTHING, "failed": 5}
+    assert f"the failed items of batch b1 cannot all be named: {fault}" in summary["reason"]
+    assert len(failures(s3)) == 1 + named
+
+
+def test_a_batch_that_wrote_no_records_names_its_first_failures(run: Runner, map_run: Any, s3: Any) -> None:
+    result = map_run.batch("b1", [failed("a.jpg")])
+    map_run.write(succeeded=[[{**result, "records": None}]])
+    map_run.listed = 1
+
+    summary = run(attempt=summarize.PATIENCE)
+
+    assert "the failed items of batch b1 cannot all be named: it wrote no records" in summary["reason"]
+    assert failures(s3)[1:] == ["s3://photos/in/a.jpg,,UnreadableImage,a.jpg is broken,false,1"]
+
+
+def test_many_faults_are_counted_and_the_first_are_told(run: Runner, map_run: Any) -> None:
+    map_run.write(succeeded=[[{"no": number} for number in range(12)]])
+
+    reason = run(attempt=summarize.PATIENCE)["reason"]
+
+    assert reason.count("no batch result") == 5
+    assert "7 more of this kind" in reason
+
+
+# --- tolerance
+
+
+@pytest.mark.parametrize(
+    ("total", "bad", "percent", "state"),
+    [
+        (4, 1, 25, "SUCCEEDED"),
+        (4, 1, 24.9, "FAILED"),
+        (4, 0, 0, "SUCCEEDED"),
+        (4, 1, 0, "FAILED"),
+        (4, 4, 100, "SUCCEEDED"),
+        (10_000, 57, 0.57, "SUCCEEDED"),
+        (10_000, 58, 0.57, "FAILED"),
+    ],
+)
+def test_what_is_tolerated_is_exact(
+    run: Runner, map_run: Any, total: int, bad: int, percent: float, state: str
+) -> None:
+    items = [failed(f"{place}.jpg") for place in range(bad)] + [done(f"{place}.jpg") for place in range(total - bad)]
+    map_run.write(succeeded=[[map_run.batch("b1", items)]])
+    map_run.listed = total
+
+    summary = run(tolerated_percent=percent)
+
+    assert summary["state"] == state
+    expected = None if state == "SUCCEEDED" else f"{bad} of {total} items have no output, more than the tolerated"
+    assert (summary["reason"] or "").startswith(expected or "")
+    assert (summary["reason"] is None) == (expected is None)
+
+
+def test_names_that_csv_and_utf_8_find_hard_are_kept(run: Runner, map_run: Any, s3: Any) -> None:
+    names = ["Icon\r", 'a,"b".jpg', "back\\slash", "größe 2.jpg", "two\nlines"]
+    map_run.write(succeeded=[[map_run.batch("b1", [failed(name) for name in names])]])
+    map_run.listed = len(names)
+
+    run(tolerated_percent=100)
+
+    read = csv.DictReader(io.StringIO(artifact(s3, "failures.csv"), newline=""))
+    assert [row["uri"] for row in read] == [f"s3://photos/in/{name}" for name in names]
