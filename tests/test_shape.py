@@ -164,11 +164,13 @@ def requirements(tree: Tree) -> list[str]:
 
 def places(tree: Tree) -> list[str]:
     """Find files that name a package registry's host, or a path of somebody's machine."""
-    found = []
-    for path, text in tree.items():
-        found += [f"{path} names {host}" for host in REGISTRIES if host in text]
-        found += [f"{path} names {place}" for place in sorted(set(MACHINE_PATH.findall(text)))]
-    return found
+    return [f"{path} names {place}" for path, text in tree.items() for place in places_in(text)]
+
+
+@functools.cache
+def places_in(text: str) -> list[str]:
+    """Return the hosts and paths that a text should not name."""
+    return [host for host in REGISTRIES if host in text] + sorted(set(MACHINE_PATH.findall(text)))
 
 
 def documents(tree: Tree) -> list[str]:

@@ -30,7 +30,7 @@ def demo(
         typer.echo()
         show_summary(summary)
     typer.echo(
-        f"\nEverything lies below {to.resolve()}: a folder a run, each with summary.json, failures.csv, outputs/"
+        f"\nEverything lies below {to}: a folder a run, each with summary.json, failures.csv, outputs/"
     )
     good = all(summary["reconciled"] and summary["state"] == "SUCCEEDED" for summary in summaries)
     raise typer.Exit(Exit.GOOD if good else Exit.SOME_FAILED)

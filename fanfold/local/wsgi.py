@@ -38,11 +38,17 @@ class Body:
 
     def read(self, size: int | None = -1) -> bytes:
         """Read ``size`` bytes, or all that remain; raises ClientGone when the client sends fewer than it announced."""
-        return self._take(self._stream.read, size)
+        wanted = self._wanted(size)
+        data = self._receive(self._stream.read, wanted)
+        self._took(data, complete=len(data) == wanted)
+        return data
 
     def readline(self, size: int | None = -1) -> bytes:
         """Read to the end of the line, at most ``size`` bytes."""
-        return self._take(self._stream.readline, size)
+        wanted = self._wanted(size)
+        line = self._receive(self._stream.readline, wanted)
+        self._took(line, complete=len(line) == wanted or line.endswith(b"\n"))
+        return line
 
     def readlines(self, _hint: int = -1) -> list[bytes]:
         """Read all remaining lines."""
@@ -52,16 +58,21 @@ class Body:
         """Iterate over the remaining lines."""
         return iter(self.readline, b"")
 
-    def _take(self, source: Callable[[int], bytes], size: int | None) -> bytes:
-        wanted = self.remaining if size is None or size < 0 else min(size, self.remaining)
+    def _wanted(self, size: int | None) -> int:
+        return self.remaining if size is None or size < 0 else min(size, self.remaining)
+
+    def _receive(self, source: Callable[[int], bytes], wanted: int) -> bytes:
         try:
-            data = source(wanted)
+            return source(wanted)
         except TimeoutError:
-            data = b""
+            raise ClientGone(
+                f"the client sent nothing for {_IDLE_SECONDS} s in the middle of its request body"
+            ) from None
+
+    def _took(self, data: bytes, *, complete: bool) -> None:
         self.remaining -= len(data)
-        if len(data) < wanted and not data.endswith(b"\n"):
-            raise ClientGone(f"the client went silent {self.remaining} bytes before the end of its request body")
-        return data
+        if not complete:
+            raise ClientGone(f"the client went away {self.remaining} bytes before the end of its request body")
 
 
 class Handler(MotoRequestHandler):

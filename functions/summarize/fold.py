@@ -96,7 +96,9 @@ def _read(result: BatchResult, store: S3Store) -> tuple[list[Record], str | None
         return shown, "it wrote no records"
     try:
         with store.open(result.records) as (_, stream):
-            records = [record for record in read_records(stream.read()) if record.failure]
+            body = stream.read()
+        # Outside, where damage is not taken for S3's trouble.
+        records = [record for record in read_records(body) if record.failure]
     except TransientError:
         raise
     except (ItemError, OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:

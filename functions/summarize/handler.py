@@ -40,7 +40,6 @@ def clients() -> tuple[Any, S3Store]:
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer ``{"plan", "map_run", "failure", "execution", "started", "attempt"}`` with the run's summary.
 
@@ -114,5 +113,7 @@ def _publish(summary: dict[str, Any], failures: Failures, home: str, store: S3St
     metrics.add_metric("Runs", MetricUnit.Count, 1)
     metrics.add_metric("RunsFailed", MetricUnit.Count, int(summary["state"] == "FAILED"))
     metrics.add_metric("RunsUnreconciled", MetricUnit.Count, int(not summary["reconciled"]))
+    # By hand, because the decorator would also publish nothing for an attempt that comes too early, and warn.
+    metrics.flush_metrics()
     logger.info("summarized", extra={"summary": summary})
     return summary

@@ -143,8 +143,7 @@ def test_summary_and_failures_of_a_run_are_whole(run: Runner, map_run: Any, s3: 
         },
         "bytes": {"in": 30, "out": 5},
         "rows": {"in": 0, "out": 0},
-        "milliseconds": {"p50": 100.0, "p95": 200.0, "p99": 200.0, "max": 200.0}
-        | {"p50": summary["milliseconds"]["p50"]},
+        "milliseconds": {"p50": 99.9, "p95": 199.8, "p99": 199.8, "max": 200.0},
         "errors": [
             {"type": "TransientError", "count": 1, "example": "s3://photos/in/d.jpg"},
             {"type": "UnreadableImage", "count": 1, "example": "s3://photos/in/b.jpg"},
@@ -153,7 +152,6 @@ def test_summary_and_failures_of_a_run_are_whole(run: Runner, map_run: Any, s3: 
         "artifacts": ARTIFACTS,
         **moments,
     }
-    assert summary["milliseconds"]["p50"] == pytest.approx(100, rel=0.01)
     started, finished = (datetime.fromisoformat(moments[name]) for name in ("started", "finished"))
     assert moments["started"] == "2026-11-21T08:00:00.123000+00:00"
     assert moments["seconds"] == round((finished - started).total_seconds(), 3)
@@ -209,8 +207,9 @@ def test_batches_of_failed_items_alone_tell_their_result_in_the_cause(run: Runne
     ],
 )
 def test_the_items_of_a_child_without_a_result_are_lost_and_named(
-    run: Runner, map_run: Any, s3: Any, fields: dict[str, str], kind: str, message: str
+    run: Runner, s3: Any, fields: dict[str, str], kind: str, message: str
 ) -> None:
+    map_run = run.map_run
     map_run.write(failed=[[map_run.child("b1", [entry("a.jpg"), entry("b.jpg")], **fields)]])
     map_run.listed = 2
 
@@ -468,9 +467,10 @@ RECORDS = "s3://output/runs/r1/records/b1.jsonl.gz"
     ids=["gone", "truncated", "no gzip", "empty"],
 )
 def test_failed_items_that_cannot_all_be_named_are_told(
-    run: Runner, map_run: Any, s3: Any, damage: Any, named: int, fault: str
+    run: Runner, s3: Any, damage: Any, named: int, fault: str
 ) -> None:
     """The counts still add up; the first failures are named by the batch result itself."""
+    map_run = run.map_run
     map_run.write(succeeded=[[map_run.batch("b1", [failed(f"{place}.jpg") for place in range(5)])]])
     map_run.listed = 5
     if damage is None:
@@ -522,9 +522,8 @@ def test_many_faults_are_counted_and_the_first_are_told(run: Runner, map_run: An
         (10_000, 58, 0.57, "FAILED"),
     ],
 )
-def test_what_is_tolerated_is_exact(
-    run: Runner, map_run: Any, total: int, bad: int, percent: float, state: str
-) -> None:
+def test_what_is_tolerated_is_exact(run: Runner, total: int, bad: int, percent: float, state: str) -> None:
+    map_run = run.map_run
     items = [failed(f"{place}.jpg") for place in range(bad)] + [done(f"{place}.jpg") for place in range(total - bad)]
     map_run.write(succeeded=[[map_run.batch("b1", items)]])
     map_run.listed = total

@@ -173,7 +173,12 @@ def test_a_task_reaches_lambda_and_lambda_reaches_s3(endpoint: Endpoint) -> None
 
 def test_invocations_that_wait_do_not_starve_the_s3_calls_of_those_that_run(endpoint: Endpoint) -> None:
     """Thirty invocations over HTTP at two environments, each of which needs S3 itself."""
-    source = "import boto3\ns3 = boto3.client('s3')\ndef handler(event, context):\n    s3.put_object(Bucket='bucket', Key=f'starve/{event}')"
+    source = """
+import boto3
+s3 = boto3.client("s3")
+def handler(event, context):
+    s3.put_object(Bucket="bucket", Key=f"starve/{event}")
+"""
     create_function(endpoint, "writes", source)
     client = endpoint.client("lambda")
     failures: list[str] = []
@@ -243,10 +248,11 @@ def test_malformed_requests_are_refused_and_harm_nobody(endpoint: Endpoint, rubb
     assert endpoint.client("s3").list_buckets()["Buckets"][0]["Name"] == "bucket"
 
 
-def test_a_half_sent_body_stores_nothing(endpoint: Endpoint) -> None:
+@pytest.mark.parametrize("part", [b"", b"x" * 500, b"a line\n"])
+def test_a_half_sent_body_stores_nothing(endpoint: Endpoint, part: bytes) -> None:
     head = "PUT /bucket/half HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nAuthorization: {}\r\n\r\n"
     with socket.create_connection(address(endpoint), timeout=20) as client:
-        client.sendall(head.format(SIGNED["Authorization"]).encode() + b"x" * 500)
+        client.sendall(head.format(SIGNED["Authorization"]).encode() + part)
         client.shutdown(socket.SHUT_WR)
         assert client.makefile("rb").read() == b""
 
@@ -262,12 +268,15 @@ def test_a_client_that_does_not_wait_for_its_answer_harms_nobody(endpoint: Endpo
         head = f"POST /2015-03-31/functions/slow/invocations HTTP/1.1\r\nContent-Length: {len(event)}\r\n\r\n"
         client.sendall(head.encode() + event)
 
-    until(lambda: (tmp_path / "done").exists(), "the invocation goes on without its caller")
+    until((tmp_path / "done").exists, "the invocation goes on without its caller")
     assert endpoint.client("lambda").invoke(FunctionName="slow", Payload=event)["StatusCode"] == 200
 
 
 def test_expect_100_continue_is_answered_once(endpoint: Endpoint) -> None:
-    head = "PUT /bucket/expected HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\nAuthorization: {}\r\n\r\n"
+    head = (
+        "PUT /bucket/expected HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+        "Expect: 100-continue\r\nConnection: close\r\nAuthorization: {}\r\n\r\n"
+    )
     with socket.create_connection(address(endpoint), timeout=20) as client:
         client.sendall(head.format(SIGNED["Authorization"]).encode())
         assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"

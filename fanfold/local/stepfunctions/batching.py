@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fanfold.local.stepfunctions.document import DATA_LIMIT, Document, dumps, size
+from fanfold.local.stepfunctions.document import DATA_LIMIT, Document, size
 from fanfold.local.stepfunctions.failure import DATA_LIMIT_EXCEEDED, Failure
 
 
@@ -71,8 +71,3 @@ def _check(bytes_: int, most: int, number: int) -> None:
             f"The input of a child made of item {number} alone has {bytes_} bytes, more than the {most} allowed. "
             "Select less of the item with ItemSelector.",
         )
-
-
-def batch_input(value: Any) -> Document:
-    """Return the document of an evaluated BatchInput."""
-    return Document(dumps(value))

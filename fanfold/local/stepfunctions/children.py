@@ -118,8 +118,3 @@ class Children:
         """Drop the children of a map run."""
         with self._lock:
             self._database.execute("DELETE FROM child WHERE run = ?", (run,))
-
-    def close(self) -> None:
-        """Give the disk space back."""
-        with self._lock:
-            self._database.close()

@@ -47,7 +47,7 @@ class ChildRuns:
         line = self._line(child, batch.document, live)
         try:
             document = self._go(child, batch.document, line)
-            line.check()
+            line.check_time()
             child.status, child.output = SUCCEEDED, document.text
             details = {"output": document.text, "outputDetails": {"truncated": False}}
             line.trail.add("ExecutionSucceeded", "executionSucceededEventDetails", details)

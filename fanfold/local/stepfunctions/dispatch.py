@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from fanfold.local.stepfunctions.batching import Batch
-from fanfold.local.stepfunctions.failure import Failure
+from fanfold.local.stepfunctions.failure import RUNTIME, Failure
 from fanfold.local.stepfunctions.mapruns import MapRun
 from fanfold.local.stepfunctions.services import Workers
 
@@ -20,7 +20,7 @@ class Dispatch:
     """Hands out batches, a few read ahead, to the thread of the Map state and to the workers that help it.
 
     Attributes:
-        failure: why the reading of items ended before its time.
+        failure: why the run has to end before its time.
     """
 
     def __init__(
@@ -79,6 +79,8 @@ class Dispatch:
             while (batch := self._take(helping)) is not None:
                 self.grow()
                 self._perform(batch)
+        except Exception as problem:  # a defect of the endpoint ends the run, and is not lost with its thread
+            self.failure = self.failure or Failure(RUNTIME, f"{type(problem).__name__}: {problem}")
         finally:
             with self._idle:
                 self._active -= 1

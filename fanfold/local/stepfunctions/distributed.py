@@ -1,4 +1,4 @@
-"""The distributed Map: its settings, its run, and what comes of it."""
+"""The distributed Map: its run, and what comes of it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fanfold.local.stepfunctions import arns, batching, history, readers
-from fanfold.local.stepfunctions.batching import Batch, Limits
+from fanfold.local.stepfunctions import arns, batching, history
+from fanfold.local.stepfunctions.batching import Batch
 from fanfold.local.stepfunctions.children import ABORTED, FAILED, PENDING, SUCCEEDED, UNSUCCESSFUL, Child
 from fanfold.local.stepfunctions.childruns import ChildRuns
 from fanfold.local.stepfunctions.dispatch import Dispatch
@@ -21,44 +20,25 @@ from fanfold.local.stepfunctions.failure import (
     DATA_LIMIT_EXCEEDED,
     EXCEED_TOLERATED_FAILURE_THRESHOLD,
     RESULT_WRITER_FAILED,
-    RUNTIME,
-    EvaluationFailure,
     Failure,
     Stopped,
     oversized,
 )
 from fanfold.local.stepfunctions.interpreter import Visit
-from fanfold.local.stepfunctions.items import map_items, number, select, whole_number
-from fanfold.local.stepfunctions.mapruns import MapRun, Origin, Tolerance
-from fanfold.local.stepfunctions.program import Batcher, MapBody, Reader, Writer
-from fanfold.local.stepfunctions.writer import Target, inline_result, write_results
+from fanfold.local.stepfunctions.items import select
+from fanfold.local.stepfunctions.mapruns import MapRun, Origin
+from fanfold.local.stepfunctions.plan import Plan, make_plan
+from fanfold.local.stepfunctions.program import MapBody
+from fanfold.local.stepfunctions.writer import inline_result, write_results
 
 Outcome = tuple[str | None, Document]
 
 _log: Final = logging.getLogger(__name__)
-_MOST_ITEMS: Final = 100_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A distributed Map with every expression evaluated.
-
-    Attributes:
-        entries: makes an iterator over the items, anew each time.
-        length: how many items there are, where that is known at once.
-    """
-
-    max_concurrency: int
-    tolerance: Tolerance
-    entries: Callable[[], Iterator[readers.Entry]]
-    length: int | None
-    limits: Limits | None
-    target: Target | None
 
 
 def run_distributed(visit: Visit, body: MapBody) -> Outcome:
     """Run the children of a distributed Map and give out its result; raises Failure with the map run as checkpoint."""
-    plan = _plan(visit, body)
+    plan = make_plan(visit, body)
     earlier = visit.inner if isinstance(visit.inner, MapRun) and visit.inner.restartable else None
     run = earlier or _start(visit, body, plan)
     if earlier is not None:
@@ -80,61 +60,6 @@ def run_distributed(visit: Visit, body: MapBody) -> Outcome:
         trail.last = started  # as recorded: the exit follows the start of the run
     visit.reported = True
     return visit.finish(result)
-
-
-def _plan(visit: Visit, body: MapBody) -> Plan:
-    concurrency = whole_number(visit, body.max_concurrency, "MaxConcurrency") or 0
-    count = whole_number(visit, body.tolerated_count, "ToleratedFailureCount")
-    percentage = number(visit, body.tolerated_percentage, "ToleratedFailurePercentage", 100)
-    entries, length = _entries(visit, body)
-    return Plan(
-        concurrency,
-        Tolerance(count, percentage),
-        entries,
-        length,
-        _limits(visit, body.batcher),
-        _target(visit, body.writer),
-    )
-
-
-def _entries(visit: Visit, body: MapBody) -> tuple[Callable[[], Iterator[readers.Entry]], int | None]:
-    if body.reader is None:
-        items = map_items(visit, body)
-        return lambda: iter(items), len(items)
-    source = _source(visit, body.reader)
-    clients = visit.line.services.clients
-    return lambda: readers.read(source, clients("s3")), None
-
-
-def _source(visit: Visit, reader: Reader) -> readers.Source:
-    arguments = Document.of(visit.evaluate(reader.arguments)).value
-    most = whole_number(visit, reader.max_items, "ItemReader/ReaderConfig/MaxItems", _MOST_ITEMS)
-    return readers.Source(reader.listing, arguments, reader.config, most or None)
-
-
-def _limits(visit: Visit, batcher: Batcher | None) -> Limits | None:
-    if batcher is None:
-        return None
-    items = whole_number(visit, batcher.max_items, "ItemBatcher/MaxItemsPerBatch")
-    weight = whole_number(visit, batcher.max_bytes, "ItemBatcher/MaxInputBytesPerBatch", DATA_LIMIT)
-    if 0 in (items, weight):
-        raise EvaluationFailure("The limits of an ItemBatcher must be 1 or more.", "ItemBatcher")
-    shared = batcher.batch_input
-    document = None if shared is None else visit.document_of(visit.evaluate(shared), "ItemBatcher/BatchInput")
-    return Limits(items, weight, document)
-
-
-def _target(visit: Visit, writer: Writer | None) -> Target | None:
-    if writer is not None and writer.empty:
-        raise Failure(RUNTIME, "The ResultWriter is empty: give it a Resource and Arguments, or a WriterConfig.")
-    if writer is None or writer.arguments is None:
-        return None
-    arguments = visit.evaluate(writer.arguments)
-    bucket, prefix = arguments.get("Bucket"), arguments.get("Prefix", "")
-    if not isinstance(bucket, str) or not isinstance(prefix, str):
-        raise Failure(RUNTIME, "The Arguments of a ResultWriter need a Bucket, and a Prefix that is a string.")
-    folder = f"{prefix.rstrip('/')}/" if prefix else ""
-    return Target(bucket, folder, writer.transformation, writer.jsonl)
 
 
 def _start(visit: Visit, body: MapBody, plan: Plan) -> MapRun:
@@ -167,7 +92,9 @@ def _run(visit: Visit, body: MapBody, plan: Plan, run: MapRun) -> Document:
     """Run the children, write what came of them, and return the state's result; raises Failure or Stopped."""
     again = run.redrives > 0 and run.read
     total = _total(run, plan)
-    failure = _dispatch(visit, run, _batches_again(visit, run) if again else _batches(visit, body, plan, run), total)
+    failure = _unwritable(visit, plan) or _dispatch(
+        visit, run, _batches_again(visit, run) if again else _batches(visit, body, plan, run), total
+    )
     if again:
         run.recount(visit.line.services.children.tally(run.number))
     failure = failure or _breach(run, total)
@@ -185,6 +112,18 @@ def _run(visit: Visit, body: MapBody, plan: Plan, run: MapRun) -> Document:
         raise
     run.end(SUCCEEDED)
     return result
+
+
+def _unwritable(visit: Visit, plan: Plan) -> Failure | None:
+    """Return why no results could be written, found out before any child is started."""
+    if plan.target is None:
+        return None
+    try:
+        visit.line.services.clients("s3").head_bucket(Bucket=plan.target.bucket)
+    except (ClientError, BotoCoreError) as problem:
+        reason = f"The bucket '{plan.target.bucket}' for the results cannot be used: {problem}"
+        return Failure(RESULT_WRITER_FAILED, reason)
+    return None
 
 
 def _dispatch(visit: Visit, run: MapRun, batches: Iterator[Batch], total: Callable[[], int]) -> Failure | None:
@@ -236,10 +175,18 @@ def _total(run: MapRun, plan: Plan) -> Callable[[], int]:
     def total() -> int:
         with lock:
             if not known and not run.read:
-                known.append(sum(1 for _ in plan.entries()))
+                known.append(_count(plan))
         return known[0] if known else run.total
 
     return total
+
+
+def _count(plan: Plan) -> int:
+    """Read the dataset through; where that fails the run is about to fail too, and every failure is one too many."""
+    try:
+        return sum(1 for _ in plan.entries())
+    except Failure:
+        return 0
 
 
 def _pending(run: MapRun, batch: Batch) -> Child:

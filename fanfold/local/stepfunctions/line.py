@@ -66,6 +66,10 @@ class Line:
     def check(self) -> None:
         """Raise Stopped when the execution is over, Failure when its time is up."""
         self.scope.check()
+        self.check_time()
+
+    def check_time(self) -> None:
+        """Raise Failure when the time of an EXPRESS child is up."""
         if self.overdue:
             raise Failure(TIMEOUT, "The execution ran longer than an EXPRESS child may.")
 

@@ -189,6 +189,7 @@ class MapRun:
         if not self.read:
             self._items.clear()
             self._executions.clear()
+            self.written.clear()
         self.redrives += 1
         self.redriven = time.time()
         self.stopped = None

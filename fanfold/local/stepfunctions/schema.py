@@ -159,7 +159,7 @@ CHOICE_RULE: Final[Mapping[str, Check]] = {
     "Output": anything,
     "Comment": text,
 }
-READER: Final[Mapping[str, Check]] = {"Resource": text, "ReaderConfig": mapping, "Arguments": mapping}
+READER: Final[Mapping[str, Check]] = {"Resource": text, "ReaderConfig": mapping, "Arguments": or_expression(mapping)}
 READER_CONFIG: Final[Mapping[str, Check]] = {
     "InputType": one_of("CSV", "JSON", "JSONL", "PARQUET", "MANIFEST"),
     "ManifestType": one_of("ATHENA_DATA", "S3_INVENTORY"),
@@ -175,7 +175,7 @@ BATCHER: Final[Mapping[str, Check]] = {
     "MaxInputBytesPerBatch": or_expression(number(1, 262_144)),
     "BatchInput": anything,
 }
-WRITER: Final[Mapping[str, Check]] = {"Resource": text, "Arguments": mapping, "WriterConfig": mapping}
+WRITER: Final[Mapping[str, Check]] = {"Resource": text, "Arguments": or_expression(mapping), "WriterConfig": mapping}
 WRITER_CONFIG: Final[Mapping[str, Check]] = {
     "Transformation": one_of("NONE", "COMPACT", "FLATTEN"),
     "OutputType": one_of("JSON", "JSONL"),

@@ -218,7 +218,7 @@ def test_what_cannot_be_done_is_answered_with_lambdas_error(
 @pytest.mark.parametrize(
     "settings",
     [{"Runtime": "nodejs24.x"}, {"MemorySize": 20_000}, {"Timeout": 1_000}],
-    ids=lambda setting: str(setting),
+    ids=str,
 )
 def test_settings_lambda_would_refuse_are_refused(functions: Any, settings: dict[str, Any]) -> None:
     with pytest.raises(ClientError) as refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ def test_a_request_in_any_pieces_is_the_same_request(wire: Wire, body: bytes, cu
     text = _REQUEST + body
     edges = [0, *sorted(cuts), len(text)]
 
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         wire.client.sendall(text[start:end])
         if end < len(text):
             assert wire.api.wait(0.02)[0] is None

@@ -251,14 +251,32 @@ def test_redrive_of_standard_children_resumes_them(stage: Stage) -> None:
     stage.functions["first"] = lambda event: seen.append("first") or event
     stage.functions["second"] = broken
     fields = distributed(task("first", Next="Second", Assign={"kept": "{% $states.input %}"}), Items=ITEMS)
-    fields["ItemProcessor"]["States"]["Second"] = task("second", Output="{% $kept %}")
+    fields["ItemProcessor"]["States"]["Second"] = task(
+        "second", Output={"kept": "{% $kept %}", "again": "{% $exists($states.context.Execution.RedriveTime) %}"}
+    )
     execution = stage.run({"All": fields}, [1])
+    before = execution.children[0]
     stage.functions["second"] = lambda event: event
 
     execution.ask("RedriveExecution")
 
-    assert execution.wait().output == [1]
+    assert execution.wait().output == [{"kept": 1, "again": True}]
     assert seen == ["first"]
+    after = execution.children[0]
+    assert after["startDate"] == before["startDate"] < after["redriveDate"] < after["stopDate"]
+    events = stage.service.handle("GetExecutionHistory", {"executionArn": after["executionArn"]})["events"]
+    assert [(event["type"], event["previousEventId"]) for event in events[7:]] == [
+        ("TaskScheduled", 7),
+        ("TaskStarted", 8),
+        ("TaskFailed", 9),
+        ("ExecutionFailed", 10),
+        ("ExecutionRedriven", 11),
+        ("TaskScheduled", 7),
+        ("TaskStarted", 13),
+        ("TaskSucceeded", 14),
+        ("TaskStateExited", 15),
+        ("ExecutionSucceeded", 16),
+    ]
 
 
 def test_redrive_after_stop_goes_on(stage: Stage) -> None:
