@@ -46,6 +46,7 @@ class Endpoint:
         url: where it listens.
         region: the Region of everything in it.
         account: the account of everything in it.
+        log_dir: where each function's log is a file; without one given, a folder that ends with the endpoint.
         stepfunctions: the Step Functions service, for callers in this process.
         functions: the Lambda service, likewise.
     """
@@ -64,6 +65,8 @@ class Endpoint:
     ) -> None:
         self._server = wsgi.Server(host, port)
         self.url = f"http://{host}:{self._server.server_address[1]}"
+        self._scratch = tempfile.TemporaryDirectory(prefix="fanfold-logs-")
+        self.log_dir = log_dir or Path(self._scratch.name)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         concurrency = lambda_concurrency or os.cpu_count() or 1
@@ -73,7 +76,7 @@ class Endpoint:
             endpoint_url=self.url,
             clients=self.client,
             concurrency=concurrency,
-            log_dir=log_dir or Path(tempfile.mkdtemp(prefix="fanfold-logs-")),
+            log_dir=self.log_dir,
             verbose=verbose,
         )
         self.stepfunctions = StepFunctions(
@@ -99,6 +102,7 @@ class Endpoint:
         self.functions.close()
         self._server.close()
         self._moto.close()
+        self._scratch.cleanup()
 
     def __enter__(self) -> Self:
         """Return the endpoint, which listens already."""

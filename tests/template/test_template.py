@@ -113,6 +113,7 @@ BROKEN = [
         "ImageResizeFunction: there is no functions/image_crop/",
         "ImageResizeFunction: FunctionName is not ${AWS::StackName}-image-crop",
         "ImageResizeFunction: Handler is not functions.image_crop.handler.handler",
+        "ImageResizeFunction: Metadata.BuildProperties does not keep the package functions",
         "functions/image_resize/ has no entry",
     ]),
     (put(f"{RESIZE}Again", {**RESOURCES["ImageResizeFunction"]}), [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -23,7 +24,6 @@ from fanfold.local.protocol import Invocation
 _INIT_SECONDS = 10  # Lambda's limit of the init phase; past it Lambda inits again within the invocation's own time
 _WATCH_SECONDS = 0.05  # how often a silent process is looked at: alive, and within its memory
 _MEASURE_MS = 2.0  # a shorter invocation cannot move the memory peak enough to pay for reading it
-MAX_PAYLOAD = 6 * 1024 * 1024  # bytes of a synchronous event
 _OUTPUT_CHUNK = 1 << 16
 _OUTPUT_CHUNKS = 16  # of a process that never stops writing, so that its deadline is still looked at
 
@@ -67,10 +67,13 @@ class Environment:
         os.set_blocking(self._output, False)
         self._api = RuntimeApi(self._output)
         self._began: float | None = time.perf_counter()
+        reader, self._lifeline = os.pipe()
         try:
-            self._process = self._start(writer)
+            self._process = self._start(writer, reader)
+            _tie(reader, self._process.pid)
         finally:
             os.close(writer)
+            os.close(reader)
         self._memory = Memory(self._process.pid, function.config.memory)
 
     @property
@@ -107,9 +110,10 @@ class Environment:
         self._kill_group()
         self._api.close()
         os.close(self._output)
+        os.close(self._lifeline)
         self._scratch.cleanup()
 
-    def _start(self, writer: int) -> subprocess.Popen[bytes]:
+    def _start(self, writer: int, lifeline: int) -> subprocess.Popen[bytes]:
         # -S: the site folders come by PYTHONPATH instead, so that no .pth file makes a checkout importable.
         command = [sys.executable, "-S", "-m", "awslambdaric", self.function.config.handler]
         scratch = self._scratch.name
@@ -126,6 +130,7 @@ class Environment:
             stdin=subprocess.DEVNULL,
             stdout=writer,
             stderr=writer,
+            pass_fds=(lifeline,),
             start_new_session=True,
         )
 
@@ -204,6 +209,12 @@ class Environment:
         with contextlib.suppress(ProcessLookupError):  # it ended by itself and left nobody behind
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def _tie(lifeline: int, group: int) -> None:
+    """Have the kernel end a process group by SIGIO as soon as our end of this pipe closes, however we ourselves end."""
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -group)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
 
 
 def _event_headers(request: Request, timeout: int) -> str:

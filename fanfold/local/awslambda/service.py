@@ -13,8 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from fanfold.local.awslambda import code, naming
+from fanfold.local.awslambda.api import Api
 from fanfold.local.awslambda.config import FunctionConfig, Mount
-from fanfold.local.awslambda.environment import MAX_PAYLOAD, Function, Gone, Request
+from fanfold.local.awslambda.environment import Function, Gone, Request
 from fanfold.local.awslambda.log import FunctionLog
 from fanfold.local.awslambda.pool import Pool
 from fanfold.local.awslambda.staging import stage
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Request as HttpRequest
     from werkzeug.wrappers import Response as HttpResponse
 
+_MAX_PAYLOAD = 6 * 1024 * 1024  # bytes of a synchronous event
 _ASYNC_ATTEMPTS = 3  # Lambda runs an asynchronous event twice more after a function error
 
 
@@ -69,6 +71,7 @@ class Lambda:
         self._functions: dict[str, Deployed] = {}
         self._logs: dict[str, FunctionLog] = {}
         self._pool = Pool(concurrency)
+        self._api = Api(self)
         self._events = ThreadPoolExecutor(concurrency, thread_name_prefix="lambda-event")
 
     def create(self, function: FunctionConfig) -> None:
@@ -122,8 +125,8 @@ class Lambda:
 
         Raises ServiceError (ResourceNotFoundException, RequestTooLargeException, ...).
         """
-        if len(payload) > MAX_PAYLOAD:
-            limit = f"Request must be smaller than {MAX_PAYLOAD} bytes for the InvokeFunction operation"
+        if len(payload) > _MAX_PAYLOAD:
+            limit = f"Request must be smaller than {_MAX_PAYLOAD} bytes for the InvokeFunction operation"
             raise ServiceError("RequestTooLargeException", limit, 413)
         function = self.find(function_name).function
         request = Request(str(uuid.uuid4()), function.arn, payload or b"{}")
@@ -143,9 +146,7 @@ class Lambda:
 
     def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer a request of the Lambda REST API."""
-        from fanfold.local.awslambda.api import Api  # noqa: PLC0415 - it builds on this module
-
-        return Api(self).handle(request)
+        return self._api.handle(request)
 
     def close(self) -> None:
         """End every environment and forget the functions."""

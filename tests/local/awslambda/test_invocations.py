@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path, PurePosixPath
 
@@ -346,6 +348,44 @@ def test_closing_ends_invocations_under_way_and_their_processes(stage: Stage, tm
 
     assert ended == ["Runtime.ExitError"]
     assert not is_running(int((tmp_path / "pid").read_text()))
+
+
+_ENDPOINT_WITH_TWO_AT_WORK = """
+import sys, threading
+from pathlib import Path
+from lambda_stage import Stage
+
+marks = sys.argv[1]
+stage = Stage(Path(marks, "stage"))
+source = [
+    "import os, pathlib, time",
+    "def handler(event, context):",
+    "    pathlib.Path(event, str(os.getpid())).touch()",
+    "    time.sleep(600)",
+]
+name = stage.create("\\n".join(source), timeout=600)
+for _ in range(2):
+    threading.Thread(target=stage.call, args=(name, marks)).start()
+"""
+
+
+def test_processes_end_with_the_endpoint_even_when_it_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "stage").mkdir()
+    path = os.pathsep.join([str(Path(__file__).parent), str(REPOSITORY)])
+    command = [sys.executable, "-c", _ENDPOINT_WITH_TWO_AT_WORK, str(tmp_path)]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}) as endpoint:
+        until(lambda: len(list(tmp_path.glob("[0-9]*"))) == 2, "two handlers run")
+        pids = [int(mark.name) for mark in tmp_path.glob("[0-9]*")]
+        endpoint.kill()
+
+    until(lambda: not any(is_running(pid) for pid in pids), "the processes of both have ended")
+
+
+def test_a_machine_without_the_runtime_client_is_told_what_to_do(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "awslambdaric", None)
+
+    with pytest.raises(ServiceError, match=r"awslambdaric.* is not installed.*Linux only"):
+        stage.create("def handler(event, context): return 1")
 
 
 def test_an_asynchronous_event_is_tried_three_times(stage: Stage, tmp_path: Path) -> None:
