@@ -242,6 +242,7 @@ def _finished(work: _Work) -> Record:
         work.record,
         milliseconds=round(work.seconds * 1000, 3),
         bytes_in=work.bytes_in,
+        name=item.name if work.record.failure else None,
         output=item.output,
         columns=dict(item.columns),
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from itemkit.errors import InvalidItem, InvalidJob
 from itemkit.item import NAMING_COLUMNS, Item, listed_item, manifest_item
-from itemkit.record import Failure, Record, Status
+from itemkit.record import LONGEST_MESSAGE, Failure, Record, Status
 from itemkit.tally import Tally
 
 
@@ -113,5 +113,5 @@ def read_records(body: bytes) -> Iterator[Record]:
 def _invalid(entry: Any, error: InvalidItem) -> Record:
     row = entry if isinstance(entry, Mapping) else {}
     columns = {name: str(value) for name, value in row.items() if name not in NAMING_COLUMNS}
-    uri = str(row.get("uri") or row.get("key") or "")
+    uri = str(row.get("uri") or row.get("key") or json.dumps(entry, ensure_ascii=False)[:LONGEST_MESSAGE])
     return Record(uri, Status.FAILED, columns=columns, failure=Failure.of(error, retryable=False))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
@@ -25,7 +26,8 @@ from itemkit.store import S3Store, Store
 from itemkit.tally import Tally
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
-# Failed and deferred items a batch result shows; all of them are in its records.
+# Failed and deferred items a batch result shows, without their columns; all of them are in its records. A result must
+# fit into the Cause of a Fail state, which takes 32,768 characters.
 FAILURES_SHOWN = 3
 
 
@@ -86,7 +88,8 @@ def _process(operation: Operation[Any], event: Event, store: Store, context: Any
     tally = Tally()
     for record in records:
         tally.add(record)
-    failures = [record.to_json() for record in records if record.failure][:FAILURES_SHOWN]
+    unsuccessful = [replace(record, columns={}, facts={}) for record in records if record.failure]
+    failures = [record.to_json() for record in unsuccessful[:FAILURES_SHOWN]]
     place = event.settings.get("records")
     uri = f"{place}{event.batch}.jsonl.gz" if place else None
     if uri:

@@ -10,7 +10,7 @@ from typing import Any
 from itemkit.errors import InvalidItem
 
 # The columns of a manifest that name the object or its output; every other column travels with the item.
-NAMING_COLUMNS = ("uri", "bucket", "key", "output")
+NAMING_COLUMNS = ("uri", "bucket", "key", "output", "item_name")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Item:
 
     Attributes:
         uri: ``s3://bucket/key``.
-        name: what output names are made from: the key below the listed prefix, or the whole key of a manifest row.
+        name: what output names are made from: the key below the listed prefix; for a manifest row its ``item_name``
+            (which failures.csv writes, so that a retry writes where the first run would have) or the whole key.
         size: bytes, where the listing said it.
         etag: the listing's ETag, without quotes.
         modified: seconds since the epoch, where the listing said it.
@@ -94,7 +95,8 @@ def manifest_item(row: Any, bucket: str) -> Item:
     else:
         bucket = _text(row.get("bucket")) or bucket
     columns = {name: _text(value) for name, value in row.items() if name not in NAMING_COLUMNS}
-    return Item(uri=join_uri(bucket, key), name=key, output=_text(row.get("output")) or None, columns=columns)
+    name = _text(row.get("item_name")) or key
+    return Item(uri=join_uri(bucket, key), name=name, output=_text(row.get("output")) or None, columns=columns)
 
 
 def _text(value: Any) -> str:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from itemkit.errors import InvalidItem, InvalidJob
 from itemkit.item import split_uri
@@ -48,7 +48,7 @@ class ManifestSource(_Part):
     """Every row of a manifest: CSV, TSV, JSON lines or a JSON array, also gzipped."""
 
     manifest: str
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$')] | None = None
 
     @field_validator("manifest")
     @classmethod
@@ -143,15 +143,6 @@ class Job(_Part):
     @classmethod
     def _destination(cls, value: str | None) -> str | None:
         return None if value is None else _checked_uri(value).rstrip("/") + "/"
-
-    @model_validator(mode="after")
-    def _apart(self) -> Self:
-        prefix = getattr(self.source, "prefix", None)
-        if prefix and self.destination and self.destination.startswith(prefix):
-            raise ValueError(
-                f"the destination {self.destination} lies inside the source {prefix}: outputs would be read"
-            )
-        return self
 
 
 def parse_job(value: Any) -> Job:

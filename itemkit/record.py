@@ -47,6 +47,7 @@ class Record:
         outputs: the URIs written, in the operation's order.
         milliseconds: reading, computing and writing, without waiting in line.
         bytes_in, bytes_out, rows_in, rows_out: what went in and came out; rows are 0 where there are none.
+        name: of an item without an output, what its output names are made from.
         output: the output key the manifest asked for.
         columns: the manifest's other columns.
         reason: why it was excluded or skipped.
@@ -61,6 +62,7 @@ class Record:
     bytes_out: int = 0
     rows_in: int = 0
     rows_out: int = 0
+    name: str | None = None
     output: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     reason: str | None = None

@@ -6,10 +6,11 @@ the object's URI in the message, and nothing else.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import boto3
 from botocore.config import Config
@@ -34,6 +35,7 @@ _NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound", "NoSuchV
 _FORBIDDEN = frozenset({"403", "AccessDenied", "AllAccessDisabled", "Forbidden"})
 # Answers after which S3 asks to try again, beside every 5xx status.
 _PASSING = frozenset({"SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", "ThrottlingException"})
+_BUFFER = 1 << 20
 _CONFLICT = frozenset({"412", "409", "PreconditionFailed", "ConditionalRequestConflict"})
 
 
@@ -64,6 +66,27 @@ class Put:
     content_type: str = "application/octet-stream"
     metadata: Mapping[str, str] = field(default_factory=dict)
     replaces: str | None = None
+
+
+class _Reading(io.RawIOBase):
+    """The bytes of an object as a stream; a connection that breaks off is a TransientError."""
+
+    def __init__(self, body: StreamingBody, uri: str) -> None:
+        self._body = body
+        self._uri = uri
+
+    def readable(self) -> bool:
+        return True
+
+    def readall(self) -> bytes:
+        with _told_apart("read", self._uri):
+            return bytes(self._body.read())
+
+    def readinto(self, buffer: Any) -> int:
+        with _told_apart("read", self._uri):
+            data = self._body.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class Store(Protocol):
@@ -105,14 +128,14 @@ class S3Store:
         return _head(answer)
 
     @contextmanager
-    def open(self, uri: str) -> Iterator[tuple[Head, StreamingBody]]:
+    def open(self, uri: str) -> Iterator[tuple[Head, BinaryIO]]:
         """Open an object for reading, as its head and a stream of its bytes."""
         bucket, key = split_uri(uri)
         with _told_apart("read", uri):
             answer = self._s3.get_object(Bucket=bucket, Key=key)
-            # Entering the body itself would hand out the raw stream, which does not notice that bytes are missing.
-            with closing(answer["Body"]) as stream:
-                yield _head(answer), stream
+        # Entering the body itself would hand out the raw stream, which does not notice that bytes are missing.
+        with closing(answer["Body"]) as stream:
+            yield _head(answer), io.BufferedReader(_Reading(stream, uri), _BUFFER)
 
     def put(self, put: Put) -> None:
         """Write an object under its condition; raises ChangedUnderneath when the condition does not hold."""

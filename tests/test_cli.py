@@ -48,7 +48,7 @@ def test_a_good_run_ends_with_0_and_prints_its_summary_as_json(cloud, tmp_path):
     assert (done.returncode, summary["items"]["succeeded"]) == (0, 4)
     assert "started" in done.stderr
     assert json.loads((tmp_path / summary["run"] / "summary.json").read_text()) == summary
-    assert (tmp_path / summary["run"] / "failures.csv").read_text().startswith("uri,output,error,")
+    assert (tmp_path / summary["run"] / "failures.csv").read_text().startswith("uri,error,")
 
 
 def test_a_run_with_failed_items_ends_with_1(cloud):

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _CREDENTIAL = "local"  # nobody checks it; moto takes any for its one account
+_NO_USER: dict[str, Any] = {
+    "profile": (None, [], None, None),
+    "config_file": (None, [], os.devnull, None),
+    "credentials_file": (None, [], os.devnull, None),
+}
 _STATES = "AWSStepFunctions."
 _LAMBDA_PATH = re.compile(r"/\d{4}-\d\d-\d\d/(functions|event-source-mappings|layers|account-settings)(/.*)?")
 _LAMBDA_SCOPE = "/lambda/aws4_request"
@@ -115,8 +121,10 @@ class Endpoint:
         self.close()
 
     def _make_client(self, service: str) -> Any:
-        session: Any = boto3.session.Session(_CREDENTIAL, _CREDENTIAL, region_name=self.region)
-        config = Config(max_pool_connections=64, read_timeout=_READ_SECONDS, s3={"addressing_style": "path"})
+        session: Any = isolated_session(self.region)
+        config = Config(
+            max_pool_connections=64, proxies={}, read_timeout=_READ_SECONDS, s3={"addressing_style": "path"}
+        )
         return session.client(service, endpoint_url=self.url, config=config)
 
 
@@ -146,9 +154,11 @@ class FrontDoor:
 
     def _lambda(self, request: Request) -> Response:
         try:
-            return self._functions.handle(request)
+            response = self._functions.handle(request)
         except ServiceError as error:
-            return error_response(error)
+            response = error_response(error)
+        response.headers["x-amzn-RequestId"] = str(uuid.uuid4())
+        return response
 
 
 class _Moto(DomainDispatcherApplication):
@@ -172,6 +182,12 @@ class _Moto(DomainDispatcherApplication):
         self._open.remove(self)
         if not self._open:
             BackendDict.reset()
+
+
+def isolated_session(region: str) -> boto3.session.Session:
+    """Return a session that neither heeds nor needs the user's AWS profile, configuration and credentials."""
+    core = botocore.session.Session(session_vars=_NO_USER)
+    return boto3.session.Session(_CREDENTIAL, _CREDENTIAL, region_name=region, botocore_session=core)
 
 
 def _children(concurrency: int) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 120  # a connection that neither sends nor takes a byte for so long is closed
 _DRAIN_BYTES = 1 << 20  # of a body nobody read; more than that closes the connection instead
-_BODILESS = {204, 304}
+_BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 _MAX_BODY = 5 << 30  # bytes S3 takes in one request
 
 
@@ -116,8 +116,10 @@ class Handler(MotoRequestHandler):
         _log.debug("connection of %s dropped: %s", self.client_address, error)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Log requests for those who ask for debug output."""
+        """Log requests and what is wrong with them for those who ask for debug output."""
         _log.debug(format, *args)
+
+    log_error = log_message
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log the outcome of a request for those who ask for debug output."""
@@ -143,6 +145,7 @@ class Answer:
         self._headers: list[tuple[str, str]] = []
         self._begun = False
         self._chunked = False
+        self._bodiless = handler.command == "HEAD"
 
     def send(self, application: WSGIApplication, environ: dict[str, Any]) -> None:
         """Run the application and pass on what it answers; what it raises becomes an InternalFailure."""
@@ -176,10 +179,9 @@ class Answer:
     def _write(self, block: bytes) -> None:
         if not self._begun:
             self._begin()
-        if block and self._chunked:
-            self._handler.wfile.write(b"%x\r\n%b\r\n" % (len(block), block))
-        elif block:
-            self._handler.wfile.write(block)
+        if not block or self._bodiless:
+            return
+        self._handler.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if self._chunked else block)
 
     def _begin(self) -> None:
         self._begun = True
@@ -188,7 +190,8 @@ class Answer:
         for name, value in self._headers:
             handler.send_header(name, value)
         measured = any(name.lower() == "content-length" for name, _ in self._headers)
-        self._chunked = not (measured or handler.command == "HEAD" or code in _BODILESS)
+        self._bodiless = self._bodiless or code in _BODILESS
+        self._chunked = not (measured or self._bodiless)
         if self._chunked:
             handler.send_header("Transfer-Encoding", "chunked")
         if handler.close_connection:

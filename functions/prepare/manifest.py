@@ -20,13 +20,13 @@ from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from itemkit import InvalidJob
+from itemkit.item import NAMING_COLUMNS
 
 HEAD_BYTES = 64 * 1024
 # The largest JSON array, which has to be in memory at once.
 JSON_BYTES = 64 * 1024 * 1024
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _DELIMITERS = (",", ";", "\t", "|")
-_NAMES = ("uri", "key", "bucket", "output")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -50,9 +50,9 @@ class Manifest:
     native: bool = True
 
 
-def unpacked(stream: Any, uri: str) -> IO[bytes]:
+def unpacked(stream: IO[bytes], uri: str) -> IO[bytes]:
     """Return the stream's bytes, unpacked when the name says gzip (as the native reader decides it)."""
-    return gzip.GzipFile(fileobj=stream) if uri.endswith(".gz") else stream
+    return io.BufferedReader(gzip.GzipFile(fileobj=stream)) if uri.endswith(".gz") else stream
 
 
 def examine(stream: IO[bytes], uri: str, delimiter: str | None) -> Manifest:
@@ -166,7 +166,7 @@ def _first_row(text: str, delimiter: str) -> list[str]:
 def _normal(cell: str, header: list[str]) -> str:
     """Return a header cell; the columns we read are known in any case and spacing, unless one is written exactly."""
     name = cell.strip().lower()
-    return name if name in _NAMES and name not in header else cell
+    return name if name in NAMING_COLUMNS and name not in header else cell
 
 
 def _refuse_duplicates(names: tuple[str, ...], uri: str) -> None:

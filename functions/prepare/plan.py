@@ -44,7 +44,8 @@ class Planner:
 
         The plan is ``{run, operation, function, source, sample, select, options, destination, runs, results, records,
         batch_items, concurrency, max_items, tolerated_percent, overwrite}``; ``source`` is ``{kind, uri, bucket,
-        prefix | key}``, ``batch_items`` is null where the job leaves it to the operation, ``max_items`` 0 for all.
+        prefix | key}`` with the ``uri`` as the job has it and the bucket and key that are read; ``batch_items`` is null
+        where the job leaves it to the operation, ``max_items`` 0 for all.
 
         Raises:
             InvalidJob: the job cannot run as it is; nothing was started.
@@ -102,7 +103,7 @@ class Planner:
         uri = f"{home}manifest.jsonl"
         lines = [{"uri": each} for each in source.objects]
         self._upload(uri, lines)
-        return _read_with("jsonl", uri), self._sample(lines, uri, select)
+        return _read_with("jsonl", uri, uri), self._sample(lines, uri, select)
 
     def _manifest(self, source: ManifestSource, select: Select, home: str) -> tuple[dict[str, Any], str | None]:
         uri = source.manifest
@@ -113,11 +114,11 @@ class Planner:
         with _opened(self.store, uri) as stream:
             sample = self._sample(rows(stream, manifest, uri), uri, select)
         if manifest.native:
-            return _read_with(manifest.kind, uri), sample
+            return _read_with(manifest.kind, uri, uri), sample
         rewritten = f"{home}manifest.jsonl"
         with _opened(self.store, uri) as stream:
             self._upload(rewritten, _with_bucket(rows(stream, manifest, uri), split_uri(uri)[0]))
-        return _read_with("jsonl", rewritten), sample
+        return _read_with("jsonl", rewritten, uri), sample
 
     def _require_guess(self, manifest: Manifest, uri: str) -> None:
         """Refuse a first row that was taken for ``bucket, key`` and names no object: it is a header we do not know."""
@@ -183,9 +184,10 @@ class _Chunks(io.RawIOBase):
         return len(taken)
 
 
-def _read_with(kind: str, uri: str) -> dict[str, Any]:
+def _read_with(kind: str, uri: str, given: str) -> dict[str, Any]:
+    """Return the source that reads the manifest at ``uri``, under the name the job ``given`` it."""
     bucket, key = split_uri(uri)
-    return {"kind": kind, "uri": uri, "bucket": bucket, "key": key}
+    return {"kind": kind, "uri": given, "bucket": bucket, "key": key}
 
 
 def _with_bucket(manifest_rows: Iterable[Any], bucket: str) -> Iterator[Any]:
@@ -196,10 +198,12 @@ def _with_bucket(manifest_rows: Iterable[Any], bucket: str) -> Iterator[Any]:
 
 
 def _refuse_circle(job: Job, destination: str, home: str) -> None:
-    """Refuse a listing that would meet the run's own outputs."""
+    """Refuse a listing that would meet the run's own outputs, and outputs that would land among the listed."""
     if not isinstance(job.source, PrefixSource):
         return
     listed = join_uri(*split_uri(job.source.prefix))
     for written in (destination, home):
         if written.startswith(listed):
             raise InvalidJob(f"the source {listed} contains {written}, which this run writes: choose a narrower prefix")
+    if listed.startswith(destination):
+        raise InvalidJob(f"the destination {destination} contains the source {listed}: choose one beside it")

@@ -1,6 +1,6 @@
 """failures.csv: every item without an output, with its reason, as a manifest the next run can take.
 
-The columns are those of ``COLUMNS`` and after them the manifest's own.
+The columns are those of ``COLUMNS``, then ``item_name`` and ``output`` where they are needed, then the manifest's own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from itemkit.record import Record
 
-COLUMNS = ("uri", "output", "error", "message", "retryable", "attempts")
+COLUMNS = ("uri", "error", "message", "retryable", "attempts")
 
 
 class Failures:
@@ -71,13 +71,20 @@ def failure_row(record: Record) -> dict[str, str]:
     own = {name: value for name, value in record.columns.items() if name not in COLUMNS}
     return {
         "uri": record.uri,
-        "output": record.output or "",
         "error": failure.type,
         "message": failure.message,
         "retryable": str(failure.retryable).lower(),
         "attempts": str(_attempts(record.columns) + 1),
+        **_naming(record),
         **own,
     }
+
+
+def _naming(record: Record) -> dict[str, str]:
+    """Return the columns that make the next run write where this one would have, where they say more than the URI."""
+    key = record.uri.removeprefix("s3://").partition("/")[2]
+    naming = {"item_name": record.name if record.name != key else None, "output": record.output}
+    return {column: value for column, value in naming.items() if value}
 
 
 def _attempts(columns: Mapping[str, str]) -> int:

@@ -125,4 +125,6 @@ def _lose(record: Mapping[str, Any], ledger: Ledger, failures: Failures) -> None
 def _as_record(item: Item | Record, lost: Failure) -> Record:
     if isinstance(item, Record):
         return replace(item, failure=lost)
-    return Record(item.uri, Status.DEFERRED, output=item.output, columns=dict(item.columns), failure=lost)
+    return Record(
+        item.uri, Status.DEFERRED, name=item.name, output=item.output, columns=dict(item.columns), failure=lost
+    )

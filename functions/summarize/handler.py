@@ -27,7 +27,7 @@ metrics = Metrics(namespace="Fanfold", service="summarize")
 # The map run's counts are eventually consistent; after so many attempts what is there is the truth.
 PATIENCE = 6
 # As often as the workflow tries again; then a summary is written whatever there is.
-LAST_ATTEMPT = 12
+LAST_ATTEMPT = 30
 # Answers of Step Functions after which asking again helps.
 _PASSING = frozenset({"ThrottlingException", "InternalServerError", "ServiceUnavailable", "ResourceNotFound"})
 

@@ -93,7 +93,7 @@ class Results:
             uri = join_uri(self.bucket, key)
             try:
                 with self.store.open(uri) as (_, stream):
-                    for line in stream.iter_lines(chunk_size=1 << 20):
+                    for line in stream:
                         record = json.loads(line)
                         # A redrive writes "[]" where it has nothing to say.
                         yield from record if isinstance(record, list) else [record]

@@ -49,6 +49,11 @@ REWRITTEN = {
 }
 
 
+def rewritten(key: str) -> dict[str, str]:
+    """The source that reads the rewritten manifest, under the name of the one the job gave."""
+    return REWRITTEN | {"uri": f"s3://photos/{key}"}
+
+
 @pytest.fixture
 def functions(clients: dict[str, Any], intercept: Intercept) -> Any:
     """A Lambda client over an account with two operations and a function that is none."""
@@ -191,7 +196,7 @@ def test_a_plain_jsonl_manifest_is_read_where_it_lies(planner: Planner, s3: Any)
 def test_a_manifest_with_semicolons_is_rewritten_and_keeps_its_own_bucket(planner: Planner, s3: Any) -> None:
     put(s3, "m.csv", "key;bucket;größe\nin/ä.jpg;;1\nb.jpg;other;2\n;;3\n".encode("utf-8-sig"))
 
-    assert planner.plan(CSV_JOB, "r1") == PREFIX_PLAN | {"source": REWRITTEN, "sample": "s3://photos/in/ä.jpg"}
+    assert planner.plan(CSV_JOB, "r1") == PREFIX_PLAN | {"source": rewritten("m.csv"), "sample": "s3://photos/in/ä.jpg"}
     assert lines(s3) == [
         {"key": "in/ä.jpg", "bucket": "photos", "größe": "1"},
         {"key": "b.jpg", "bucket": "other", "größe": "2"},
@@ -204,7 +209,7 @@ def test_a_json_manifest_with_half_a_surrogate_pair_is_rewritten(planner: Planne
 
     plan = planner.plan({**CSV_JOB, "source": "s3://photos/m.json"}, "r1")
 
-    assert (plan["source"], plan["sample"]) == (REWRITTEN, "s3://photos/a.jpg")
+    assert (plan["source"], plan["sample"]) == (rewritten("m.json"), "s3://photos/a.jpg")
     assert lines(s3) == ["no object", {"key": "a.jpg", "bucket": "photos", "note": "\ud800"}]
 
 
@@ -212,7 +217,7 @@ def test_a_manifest_in_the_form_of_s3_batch_operations_needs_an_object_that_is_t
     put(s3, "in/a.jpg")
     put(s3, "m.csv", b"photos,in/a.jpg\nphotos,in/b.jpg\n")
 
-    assert planner.plan(CSV_JOB, "r1") == PREFIX_PLAN | {"source": REWRITTEN, "sample": "s3://photos/in/a.jpg"}
+    assert planner.plan(CSV_JOB, "r1") == PREFIX_PLAN | {"source": rewritten("m.csv"), "sample": "s3://photos/in/a.jpg"}
     assert lines(s3) == [{"bucket": "photos", "key": "in/a.jpg"}, {"bucket": "photos", "key": "in/b.jpg"}]
 
 
@@ -314,7 +319,12 @@ def test_a_manifest_of_several_parts_that_breaks_at_its_end_leaves_nothing_behin
         ),
         (
             {**PREFIX_JOB, "destination": "s3://photos/in/thumbs/"},
-            "the destination s3://photos/in/thumbs/ lies inside the source s3://photos/in/: outputs would be read",
+            "the source s3://photos/in/ contains s3://photos/in/thumbs/, which this run writes: "
+            "choose a narrower prefix",
+        ),
+        (
+            {**PREFIX_JOB, "destination": "s3://photos/"},
+            "the destination s3://photos/ contains the source s3://photos/in/: choose one beside it",
         ),
         (
             {**PREFIX_JOB, "source": "s3://output/out/"},

@@ -29,7 +29,7 @@ PLAN = {
 }
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:fanfold-process:r1"
 LAST = summarize.LAST_ATTEMPT
-HEADER = "uri,output,error,message,retryable,attempts"
+HEADER = "uri,error,message,retryable,attempts"
 NOTHING = {"excluded": 0, "skipped": 0, "succeeded": 0, "failed": 0, "deferred": 0, "lost": 0}
 ARTIFACTS = {
     "summary": "s3://output/runs/r1/summary.json",
@@ -158,8 +158,8 @@ def test_summary_and_failures_of_a_run_are_whole(run: Runner, map_run: Any, s3: 
     assert json.loads(artifact(s3, "summary.json")) == summary
     assert artifact(s3, "failures.csv") == (
         f"{HEADER}\n"
-        "s3://photos/in/b.jpg,,UnreadableImage,b.jpg is broken,false,1\n"
-        "s3://photos/in/d.jpg,,TransientError,S3 answered SlowDown,true,1\n"
+        "s3://photos/in/b.jpg,UnreadableImage,b.jpg is broken,false,1\n"
+        "s3://photos/in/d.jpg,TransientError,S3 answered SlowDown,true,1\n"
     )
 
 
@@ -190,8 +190,8 @@ def test_batches_of_failed_items_alone_tell_their_result_in_the_cause(run: Runne
     )
     assert failures(s3) == [
         HEADER,
-        "s3://photos/in/a.jpg,,UnreadableImage,a.jpg is broken,false,1",
-        "s3://photos/in/b.jpg,,ObjectNotFound,b.jpg is broken,false,1",
+        "s3://photos/in/a.jpg,UnreadableImage,a.jpg is broken,false,1",
+        "s3://photos/in/b.jpg,ObjectNotFound,b.jpg is broken,false,1",
     ]
 
 
@@ -218,9 +218,9 @@ def test_the_items_of_a_child_without_a_result_are_lost_and_named(
     assert (summary["state"], summary["items"]) == ("SUCCEEDED", {"listed": 2, **NOTHING, "lost": 2})
     assert summary["errors"] == [{"type": kind, "count": 2, "example": "s3://photos/in/a.jpg"}]
     assert failures(s3) == [
-        HEADER,
-        f"s3://photos/in/a.jpg,,{kind},{message},true,1",
-        f"s3://photos/in/b.jpg,,{kind},{message},true,1",
+        f"{HEADER},item_name",
+        f"s3://photos/in/a.jpg,{kind},{message},true,1,a.jpg",
+        f"s3://photos/in/b.jpg,{kind},{message},true,1,b.jpg",
     ]
 
 
@@ -232,7 +232,10 @@ def test_the_items_of_children_that_never_began_are_lost_and_named(run: Runner, 
     summary = run()
 
     assert (summary["state"], summary["items"]) == ("FAILED", {"listed": 2, **NOTHING, "lost": 2})
-    assert failures(s3) == [HEADER, *["s3://photos/in/a.jpg,,Pending,the batch was not started,true,1"] * 2]
+    assert failures(s3) == [
+        f"{HEADER},item_name",
+        *["s3://photos/in/a.jpg,Pending,the batch was not started,true,1,a.jpg"] * 2,
+    ]
 
 
 def test_columns_output_and_attempts_of_lost_manifest_rows_travel(run: Runner, map_run: Any, s3: Any) -> None:
@@ -247,10 +250,10 @@ def test_columns_output_and_attempts_of_lost_manifest_rows_travel(run: Runner, m
 
     assert run()["items"] == {"listed": 3, **NOTHING, "lost": 3}
     assert failures(s3) == [
-        f"{HEADER},label,lot",
-        "s3://photos/a.jpg,A.jpg,Lambda.Unknown,died,true,3,x,",
-        "s3://other/b.jpg,,Lambda.Unknown,died,true,1,,7",
-        ",,Lambda.Unknown,died,true,1,names nothing,",
+        f"{HEADER},output,label,lot",
+        "s3://photos/a.jpg,Lambda.Unknown,died,true,3,A.jpg,x,",
+        "s3://other/b.jpg,Lambda.Unknown,died,true,1,,,7",
+        '"{""label"": ""names nothing""}",Lambda.Unknown,died,true,1,,names nothing,',
     ]
 
 
@@ -495,7 +498,7 @@ def test_a_batch_that_wrote_no_records_names_its_first_failures(run: Runner, map
     summary = run(attempt=summarize.PATIENCE)
 
     assert "the failed items of batch b1 cannot all be named: it wrote no records" in summary["reason"]
-    assert failures(s3)[1:] == ["s3://photos/in/a.jpg,,UnreadableImage,a.jpg is broken,false,1"]
+    assert failures(s3)[1:] == ["s3://photos/in/a.jpg,UnreadableImage,a.jpg is broken,false,1"]
 
 
 def test_many_faults_are_counted_and_the_first_are_told(run: Runner, map_run: Any) -> None:

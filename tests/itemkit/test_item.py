@@ -38,6 +38,12 @@ def test_a_row_with_a_key(row, uri):
     assert manifest_item(row, "own").uri == uri
 
 
+def test_a_row_may_say_what_output_names_are_made_from():
+    assert manifest_item({"uri": "s3://b/photos/a.jpg", "item_name": "a.jpg"}, "own") == Item(
+        "s3://b/photos/a.jpg", "a.jpg"
+    )
+
+
 def test_values_that_are_no_text_travel_as_json():
     row = {"key": "k", "n": 3, "deep": {"a": [1]}, "nothing": None}
 

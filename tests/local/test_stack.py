@@ -274,6 +274,14 @@ def test_a_fault_in_the_template_is_named(endpoint: Endpoint, tmp_path: Path, te
         deploy(endpoint, path)
 
 
+def test_the_users_aws_profile_is_not_needed(endpoint: Endpoint, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+
+    stack = deploy(endpoint, template(tmp_path, "Resources: {B: {Type: AWS::S3::Bucket}}"), stack_name="noprofile")
+
+    assert stack.buckets.keys() == {"B"}
+
+
 def test_a_state_machine_that_is_refused_names_its_resource(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text('{"QueryLanguage": "JSONata", "StartAt": "A", "States": {}}')
     text = "Resources: {Bad: {Type: AWS::Serverless::StateMachine, Properties: {DefinitionUri: bad.json, Role: r}}}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import re
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
 from werkzeug.wrappers import Request, Response
 
 from fanfold.local.awslambda import shape
@@ -121,18 +121,23 @@ class Api:
         if "ZipFile" in code:
             return base64.b64decode(code["ZipFile"])
         if "S3Bucket" in code and "S3Key" in code:
-            version = {"VersionId": code["S3ObjectVersion"]} if code.get("S3ObjectVersion") else {}
-            s3 = self._lambda.clients("s3")
-            content: bytes = s3.get_object(Bucket=code["S3Bucket"], Key=code["S3Key"], **version)["Body"].read()
-            return content
+            return self._uploaded(code)
         raise shape.invalid("Please provide a source for function code: ZipFile, or S3Bucket and S3Key.")
+
+    def _uploaded(self, code: dict[str, Any]) -> bytes:
+        version = {"VersionId": code["S3ObjectVersion"]} if code.get("S3ObjectVersion") else {}
+        try:
+            found = self._lambda.clients("s3").get_object(Bucket=code["S3Bucket"], Key=code["S3Key"], **version)
+        except ClientError as error:
+            raise shape.invalid(f"Error occurred while GetObject of the function code: {error}") from None
+        content: bytes = found["Body"].read()
+        return content
 
 
 def error_response(error: ServiceError) -> Response:
     """Answer as Lambda answers errors: the code in a header, the message in the body."""
     body = {"Type": "User" if error.status < HTTPStatus.INTERNAL_SERVER_ERROR else "Service", "Message": error.message}
-    headers = {"x-amzn-ErrorType": error.code, "x-amzn-RequestId": str(uuid.uuid4())}
-    return Response(json.dumps(body), error.status, headers, content_type="application/json")
+    return Response(json.dumps(body), error.status, {"x-amzn-ErrorType": error.code}, content_type="application/json")
 
 
 def _body(request: Request) -> dict[str, Any]:

@@ -62,18 +62,20 @@ class Environment:
     def __init__(self, function: Function) -> None:
         self.function = function
         self._spent = False
-        self._scratch = tempfile.TemporaryDirectory(prefix="lambda-", ignore_cleanup_errors=True)
-        self._output, writer = os.pipe()
-        os.set_blocking(self._output, False)
-        self._api = RuntimeApi(self._output)
         self._began: float | None = time.perf_counter()
-        reader, self._lifeline = os.pipe()
-        try:
-            self._process = self._start(writer, reader)
-            _tie(reader, self._process.pid)
-        finally:
-            os.close(writer)
-            os.close(reader)
+        with contextlib.ExitStack() as held, contextlib.ExitStack() as given:
+            self._scratch = held.enter_context(
+                tempfile.TemporaryDirectory(prefix="lambda-", ignore_cleanup_errors=True)
+            )
+            self._output, writer = os.pipe()
+            lifeline, ours = os.pipe()
+            for descriptor, stack in ((self._output, held), (ours, held), (writer, given), (lifeline, given)):
+                stack.callback(os.close, descriptor)
+            os.set_blocking(self._output, False)
+            self._api = held.enter_context(contextlib.closing(RuntimeApi(self._output)))
+            self._process = self._start(writer, lifeline)
+            _tie(lifeline, self._process.pid)
+            self._held = held.pop_all()
         self._memory = Memory(self._process.pid, function.config.memory)
 
     @property
@@ -89,7 +91,7 @@ class Environment:
         try:
             ready, init = self._ready(log)
             started = time.perf_counter()
-            call = ready if ready.path == INIT_ERROR else self._handle(ready, request, log)
+            call = ready if ready.path == INIT_ERROR else self._handle(ready, request, log, cold=init is not None)
         except Failure as caught:
             failure = caught
         duration = (time.perf_counter() - started) * 1000
@@ -108,20 +110,16 @@ class Environment:
     def kill(self) -> None:
         """End the process and all it started, and free what it held."""
         self._kill_group()
-        self._api.close()
-        os.close(self._output)
-        os.close(self._lifeline)
-        self._scratch.cleanup()
+        self._held.close()
 
     def _start(self, writer: int, lifeline: int) -> subprocess.Popen[bytes]:
         # -S: the site folders come by PYTHONPATH instead, so that no .pth file makes a checkout importable.
         command = [sys.executable, "-S", "-m", "awslambdaric", self.function.config.handler]
-        scratch = self._scratch.name
         variables = self.function.variables | {
             "AWS_LAMBDA_RUNTIME_API": self._api.address,
-            "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{Path(scratch).name}",
-            "HOME": scratch,
-            "TMPDIR": scratch,
+            "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{Path(self._scratch).name}",
+            "HOME": self._scratch,
+            "TMPDIR": self._scratch,
         }
         return subprocess.Popen(  # noqa: S603 - our own command line
             command,
@@ -148,13 +146,14 @@ class Environment:
             self._accept(call)
         return call, init
 
-    def _handle(self, ready: RuntimeCall, request: Request, log: InvocationLog) -> RuntimeCall:
+    def _handle(self, ready: RuntimeCall, request: Request, log: InvocationLog, *, cold: bool) -> RuntimeCall:
         timeout = self.function.config.timeout
         deadline = time.monotonic() + timeout
         try:
             ready.answer("200 OK", _event_headers(request, timeout), request.payload)
         except OSError:
-            raise Gone from None
+            self._kill_group()
+            raise (Exited(self._process.returncode) if cold else Gone()) from None
         call = self._await(deadline, log)
         if call.length > MAX_BODY:
             raise TooLarge(MAX_BODY)

@@ -14,6 +14,7 @@ VERSION = "/2018-06-01/runtime"
 NEXT = f"{VERSION}/invocation/next"
 INIT_ERROR = f"{VERSION}/init/error"
 MAX_BODY = 6 * 1024 * 1024 + 100  # bytes; the limit Lambda names when a response is larger
+_MAX_HEAD = 2 << 20  # the runtime client puts the trace of an exception, up to 1 MB, into a header
 _CHUNK = 1 << 16
 _SEND_SECONDS = 30  # a runtime that stops reading its event for so long has failed
 
@@ -93,7 +94,11 @@ class RuntimeApi:
             return None
         received = self._received[descriptor]
         received += data
-        return _complete(connection, received)
+        try:
+            return _complete(connection, received)
+        except ValueError:  # whatever this is, it is no runtime client
+            self._drop(descriptor)
+            return None
 
     def _drop(self, descriptor: int) -> None:
         self._poll.unregister(descriptor)
@@ -102,9 +107,11 @@ class RuntimeApi:
 
 
 def _complete(connection: socket.socket, received: bytearray) -> RuntimeCall | None:
-    """Take one whole request off the front of ``received``."""
-    end = received.find(b"\r\n\r\n")
+    """Take one whole request off the front of ``received``; raises ValueError when it is no HTTP."""
+    end = received.find(b"\r\n\r\n", 0, _MAX_HEAD)
     if end < 0:
+        if len(received) >= _MAX_HEAD:
+            raise ValueError("a request head without an end")
         return None
     head = received[:end].decode("latin-1")
     method, path, _ = head.split(" ", 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import tempfile
 import threading
 import time
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from fanfold.local.awslambda import code, naming
 from fanfold.local.awslambda.api import Api
 from fanfold.local.awslambda.config import FunctionConfig, Mount
-from fanfold.local.awslambda.environment import Function, Gone, Request
+from fanfold.local.awslambda.environment import Environment, Function, Gone, Request
 from fanfold.local.awslambda.log import FunctionLog
 from fanfold.local.awslambda.pool import Pool
 from fanfold.local.awslambda.staging import stage
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Request as HttpRequest
     from werkzeug.wrappers import Response as HttpResponse
 
+_log = logging.getLogger(__name__)
 _MAX_PAYLOAD = 6 * 1024 * 1024  # bytes of a synchronous event
 _ASYNC_ATTEMPTS = 3  # Lambda runs an asynchronous event twice more after a function error
 
@@ -131,7 +133,7 @@ class Lambda:
         function = self.find(function_name).function
         request = Request(str(uuid.uuid4()), function.arn, payload or b"{}")
         while True:
-            environment = self._pool.lease(function)
+            environment = self._lease(function)
             try:
                 return environment.invoke(request)
             except Gone:
@@ -171,10 +173,20 @@ class Lambda:
     def _folder(self, name: str) -> Path:
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._work.name))
 
+    def _lease(self, function: Function) -> Environment:
+        try:
+            return self._pool.lease(function)
+        except OSError as error:
+            message = f"No process could be started for {function.config.name}: {error}"
+            raise ServiceError("ServiceException", message, 500) from error
+
     def _invoke_repeatedly(self, function_name: str, payload: bytes) -> None:
-        for _ in range(_ASYNC_ATTEMPTS):
-            if self.invoke(function_name, payload).function_error is None:
-                return
+        try:
+            attempts = (self.invoke(function_name, payload) for _ in range(_ASYNC_ATTEMPTS))
+            if all(attempt.function_error for attempt in attempts):
+                _log.warning("an event of %s failed %d times; see its log", function_name, _ASYNC_ATTEMPTS)
+        except ServiceError as error:
+            _log.warning("an event of %s is lost: %s", function_name, error)
 
 
 def _require_runtime_client() -> None:

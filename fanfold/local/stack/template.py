@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fanfold.local.server import isolated_session
 from fanfold.local.stack.errors import StackError
 
 LOCAL = "local-path"  # the made-up bucket under which the transform carries a local path
@@ -46,14 +47,13 @@ class Template:
 def load(path: Path, region: str, parameters: Mapping[str, str]) -> Template:
     """Read and expand the template at ``path``; raises StackError when SAM finds a fault in it."""
     # Imported here: these take half a second, which an endpoint without a stack does not need to spend.
-    import boto3  # noqa: PLC0415
     from samtranslator.model.exceptions import InvalidDocumentException  # noqa: PLC0415
     from samtranslator.parser.parser import Parser  # noqa: PLC0415
     from samtranslator.translator.translator import Translator  # noqa: PLC0415
     from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415
 
     source = _with_placeholders(yaml_parse(path.read_text()), path)
-    translator = Translator(None, Parser(), boto_session=boto3.session.Session(region_name=region))
+    translator = Translator(None, Parser(), boto_session=isolated_session(region))
     try:
         body = translator.translate(source, parameter_values=dict(parameters))
     except InvalidDocumentException as error:

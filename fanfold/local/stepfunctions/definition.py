@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ from fanfold.local.stepfunctions.program import (
     TaskBody,
     WaitBody,
 )
-from fanfold.local.stepfunctions.templates import optional_template, template
+from fanfold.local.stepfunctions.templates import expressions, optional_template, template
 
 JSONATA_ONLY: Final = 'JSONata is what this endpoint runs: set "QueryLanguage": "JSONata" and rewrite JSONPath states'
 _DEFINITION_LIMIT: Final = 1_048_576  # characters
@@ -107,6 +108,7 @@ def _compile_state(name: str, source: Any, location: str, report: Report, siblin
     if not schema.check_fields(source, schema.STATES[kind], location, report, schema.REQUIRED.get(kind, ())):
         return None
     _check_transitions(source, kind, location, report, siblings)
+    _check_result(source, kind, location, report)
     return State(
         name=name,
         kind=kind,
@@ -125,7 +127,7 @@ def _compile_body(source: Mapping[str, Any], kind: str, location: str, report: R
 
 
 def _choice(source: Mapping[str, Any], location: str, report: Report) -> ChoiceBody:
-    return ChoiceBody(tuple(_rules(source["Choices"], f"{location}/Choices", report)), source.get("Default"))
+    return ChoiceBody(tuple(_rules(source["Choices"], location, report)), source.get("Default"))
 
 
 def _fail(source: Mapping[str, Any], location: str, report: Report) -> FailBody:
@@ -179,17 +181,17 @@ _BODIES: Final[Mapping[str, Callable[[Mapping[str, Any], str, Report], Body]]] =
 
 
 def _rules(choices: list[Any], location: str, report: Report) -> Iterator[Rule]:
-    for place, rule in _objects(choices, location, report, schema.CHOICE_RULE, ("Condition", "Next")):
+    for within, rule in _objects(choices, "Choices", location, report):
         yield Rule(
-            template(rule["Condition"], "Condition", place, report),
+            template(rule["Condition"], f"{within}Condition", location, report),
             rule["Next"],
-            optional_template(rule, "Assign", place, report),
-            optional_template(rule, "Output", place, report),
+            optional_template(rule, "Assign", location, report, within),
+            optional_template(rule, "Output", location, report, within),
         )
 
 
 def _retriers(source: Mapping[str, Any], location: str, report: Report) -> Iterator[Retrier]:
-    for _, retrier in _objects(source.get("Retry", []), f"{location}/Retry", report, schema.RETRIER, ("ErrorEquals",)):
+    for _, retrier in _objects(source.get("Retry", []), "Retry", location, report):
         yield Retrier(
             frozenset(map(str, retrier["ErrorEquals"])),
             retrier.get("IntervalSeconds", 1),
@@ -201,27 +203,25 @@ def _retriers(source: Mapping[str, Any], location: str, report: Report) -> Itera
 
 
 def _catchers(source: Mapping[str, Any], location: str, report: Report) -> Iterator[Catcher]:
-    required = ("ErrorEquals", "Next")
-    for place, catcher in _objects(source.get("Catch", []), f"{location}/Catch", report, schema.CATCHER, required):
+    for within, catcher in _objects(source.get("Catch", []), "Catch", location, report):
         yield Catcher(
             frozenset(map(str, catcher["ErrorEquals"])),
             catcher["Next"],
-            optional_template(catcher, "Assign", place, report),
-            optional_template(catcher, "Output", place, report),
+            optional_template(catcher, "Assign", location, report, within),
+            optional_template(catcher, "Output", location, report, within),
         )
 
 
-def _objects(
-    values: list[Any], location: str, report: Report, fields: Mapping[str, schema.Check], required: tuple[str, ...]
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the well-formed objects of a list with their places, and report the others."""
+def _objects(values: list[Any], field: str, location: str, report: Report) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the well-formed objects of a list, each with its place in the state, and report the others."""
+    fields, required = schema.ENTRIES[field]
     for index, value in enumerate(values):
-        place = f"{location}[{index}]"
+        place = f"{location}/{field}[{index}]"
         if problem := schema.mapping(value):
             report.add(place, problem)
         elif schema.check_fields(value, fields, place, report, required):
             _check_wildcard(value, place, index == len(values) - 1, report)
-            yield place, value
+            yield f"{field}[{index}]/", value
 
 
 def _check_wildcard(value: Mapping[str, Any], place: str, last: bool, report: Report) -> None:
@@ -233,12 +233,21 @@ def _check_wildcard(value: Mapping[str, Any], place: str, last: bool, report: Re
 def _check_transitions(
     source: Mapping[str, Any], kind: str, location: str, report: Report, siblings: Mapping[str, Any]
 ) -> None:
-    ends = "Next" in source or source.get("End") is True
-    if kind not in {"Choice", "Succeed", "Fail"} and (not ends or ("Next" in source and "End" in source)):
+    if kind not in {"Choice", "Succeed", "Fail"} and ("Next" in source) == (source.get("End") is True):
         report.add(location, "A state takes exactly one of [Next, End]")
     for field, target in _targets(source, location):
         if isinstance(target, str) and target not in siblings:
             report.add(field, f"Missing 'Next' target: {target}", MISSING_TARGET)
+
+
+def _check_result(source: Mapping[str, Any], kind: str, location: str, report: Report) -> None:
+    """Report the use of a result in a state that has none."""
+    if kind in {"Task", "Parallel", "Map"}:
+        return
+    for field in ("Output", "Assign"):
+        for place, text in expressions(source.get(field), f"{location}/{field}"):
+            if re.search(r"\$states\.result\b", text):
+                report.add(place, f"$states.result is not available: a {kind} state has no result")
 
 
 def _targets(source: Mapping[str, Any], location: str) -> Iterator[tuple[str, Any]]:

@@ -56,8 +56,7 @@ def run_distributed(visit: Visit, body: MapBody) -> Outcome:
     trail, started = visit.line.trail, visit.line.trail.last
     trail.add("MapRunSucceeded")
     trail.add("MapStateSucceeded")
-    if trail.kept:
-        trail.last = started  # as recorded: the exit follows the start of the run
+    trail.follow(started)  # as recorded: the exit follows the start of the run
     visit.reported = True
     return visit.finish(result)
 
@@ -79,8 +78,7 @@ def _start(visit: Visit, body: MapBody, plan: Plan) -> MapRun:
 def _note_start(visit: Visit, run: MapRun, plan: Plan) -> None:
     trail = visit.line.trail
     if run.redrives:
-        if trail.kept:
-            trail.last = run.event
+        trail.follow(run.event)
         details = {"mapRunArn": run.arn, "redriveCount": run.redrives}
         trail.add("MapRunRedriven", "mapRunRedrivenEventDetails", details)
         return
@@ -215,6 +213,7 @@ def _result(visit: Visit, body: MapBody, plan: Plan, run: MapRun) -> Document:
 
 
 def _fail(visit: Visit, plan: Plan, run: MapRun, failure: Failure) -> None:
+    visit.explain(failure)
     if failure.error != RESULT_WRITER_FAILED:
         _write(visit, plan, run, FAILED)
     run.end(FAILED)

@@ -17,7 +17,10 @@ _FULL: Final = {"truncated": False}
 class Trail(Protocol):
     """What one line of states writes its events to."""
 
-    last: int
+    @property
+    def last(self) -> int:
+        """The id of the line's last event."""
+        ...
 
     def add(self, kind: str, details_name: str = "", details: dict[str, Any] | None = None) -> int:
         """Add an event that follows this line's last one, and return its id."""
@@ -25,6 +28,10 @@ class Trail(Protocol):
 
     def fork(self) -> Trail:
         """Return the trail of a line that starts here."""
+        ...
+
+    def follow(self, event: int) -> None:
+        """Make the next event of this line follow ``event``."""
         ...
 
     @property
@@ -82,6 +89,10 @@ class KeptTrail:
         """Return the trail of a line that starts here."""
         return KeptTrail(self.history, self.last)
 
+    def follow(self, event: int) -> None:
+        """Make the next event of this line follow ``event``."""
+        self.last = event
+
     @property
     def kept(self) -> bool:
         """Whether anybody will read the events."""
@@ -101,6 +112,9 @@ class NoTrail:
     def fork(self) -> NoTrail:
         """Return itself."""
         return self
+
+    def follow(self, event: int) -> None:
+        """Do nothing."""
 
     @property
     def kept(self) -> bool:

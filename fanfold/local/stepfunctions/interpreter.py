@@ -52,8 +52,7 @@ def run_flow(flow: Flow, document: Document, line: Line) -> Document:
 def resume_flow(flow: Flow, checkpoint: Checkpoint, line: Line) -> Document:
     """Run a line of states on from where it failed; raises as run_flow does."""
     line.variables = dict(checkpoint.variables)
-    if line.trail.kept:
-        line.trail.last = checkpoint.event
+    line.trail.follow(checkpoint.event)
     return _run(flow, Visit(flow.states[checkpoint.state], checkpoint.document, line, checkpoint))
 
 

@@ -16,14 +16,7 @@ CompileFlow = Callable[[Mapping[str, Any], str, Report, Mapping[str, schema.Chec
 _LISTING: Final = "s3:listObjectsV2"
 _READERS: Final = (_LISTING, "s3:getObject")
 _WRITERS: Final = ("s3:putObject",)
-_DISTRIBUTED_ONLY: Final = (
-    "Label",
-    "ItemReader",
-    "ItemBatcher",
-    "ResultWriter",
-    "ToleratedFailureCount",
-    "ToleratedFailurePercentage",
-)
+_DISTRIBUTED_ONLY: Final = ("ItemReader", "ItemBatcher", "ResultWriter")
 _LABELS: Final = uuid.UUID("3f1d3c4e-55f0-4f57-9d2c-6b6f2d1f0a11")
 
 
@@ -100,11 +93,11 @@ def _reader(source: Mapping[str, Any], location: str, report: Report) -> Reader 
     if action is None or not schema.check_fields(config, schema.READER_CONFIG, f"{place}/ReaderConfig", report):
         return None
     _check_reader_config(config, action == _LISTING, f"{place}/ReaderConfig", report)
-    arguments = optional_template(reader, "Arguments", place, report)
+    arguments = optional_template(reader, "Arguments", location, report, "ItemReader/")
     if arguments is None:
         return None
     settings = {key: value for key, value in config.items() if key != "MaxItems"}
-    max_items = optional_template(config, "MaxItems", f"{place}/ReaderConfig", report)
+    max_items = optional_template(config, "MaxItems", location, report, "ItemReader/ReaderConfig/")
     return Reader(action == _LISTING, arguments, settings, max_items)
 
 
@@ -129,7 +122,7 @@ def _batcher(source: Mapping[str, Any], location: str, report: Report) -> Batche
     if not {"MaxItemsPerBatch", "MaxInputBytesPerBatch"}.intersection(batcher):
         report.add(place, "An ItemBatcher takes at least one of [MaxItemsPerBatch, MaxInputBytesPerBatch]")
     fields = ("MaxItemsPerBatch", "MaxInputBytesPerBatch", "BatchInput")
-    return Batcher(*(optional_template(batcher, field, place, report) for field in fields))
+    return Batcher(*(optional_template(batcher, field, location, report, "ItemBatcher/") for field in fields))
 
 
 def _writer(source: Mapping[str, Any], location: str, report: Report) -> Writer | None:
@@ -147,7 +140,7 @@ def _writer(source: Mapping[str, Any], location: str, report: Report) -> Writer 
     default = "NONE" if "Resource" in writer else "COMPACT"
     return Writer(
         not writer,
-        optional_template(writer, "Arguments", place, report),
+        optional_template(writer, "Arguments", location, report, "ResultWriter/"),
         config.get("Transformation", default),
         config.get("OutputType", "JSON") == "JSONL",
     )

@@ -33,7 +33,7 @@ def run_parallel(visit: Visit) -> Outcome:
     def branch(index: int, scope: Scope) -> Document:
         line = visit.line.branch(scope)
         done = _go_on(body.branches[index], document, earlier[index], line)
-        visit.line.trail.last = max(visit.line.trail.last, line.trail.last) if line.trail.kept else 0
+        visit.line.trail.follow(line.trail.last)
         return done
 
     outputs = Together(len(body.branches), branch, visit.line.scope).run(in_thread, len(body.branches))
@@ -54,16 +54,16 @@ def _run_inline(visit: Visit, body: MapBody) -> Outcome:
     if visit.inner is None:
         trail.add("MapStateStarted", "mapStateStartedEventDetails", {"length": len(documents)})
     earlier = visit.inner or [None] * len(documents)
-    before = trail.fork()
+    started = trail.last
 
     def iteration(index: int, scope: Scope) -> Document:
         done = earlier[index]
         if isinstance(done, Document):
             return done
         line = visit.line.branch(scope)
-        line.trail.last = before.last
+        line.trail.follow(started)
         done = _iterate(visit, body.processor, documents[index], earlier[index], (index, line))
-        trail.last = line.trail.last
+        trail.follow(line.trail.last)
         return done
 
     team = Together(len(documents), iteration, visit.line.scope)
@@ -78,7 +78,7 @@ def _iterate(visit: Visit, flow: Flow, document: Document, earlier: Any, place: 
         done = _go_on(flow, document, earlier, line)
     except Failure:
         line.trail.add("MapIterationFailed", "mapIterationFailedEventDetails", details)
-        visit.line.trail.last = line.trail.last
+        visit.line.trail.follow(line.trail.last)
         raise
     except Stopped:
         line.trail.add("MapIterationAborted", "mapIterationAbortedEventDetails", details)

@@ -159,6 +159,12 @@ CHOICE_RULE: Final[Mapping[str, Check]] = {
     "Output": anything,
     "Comment": text,
 }
+# The lists of objects in a state: the fields of each object, and which of them it must have.
+ENTRIES: Final[Mapping[str, tuple[Mapping[str, Check], tuple[str, ...]]]] = {
+    "Choices": (CHOICE_RULE, ("Condition", "Next")),
+    "Retry": (RETRIER, ("ErrorEquals",)),
+    "Catch": (CATCHER, ("ErrorEquals", "Next")),
+}
 READER: Final[Mapping[str, Check]] = {"Resource": text, "ReaderConfig": mapping, "Arguments": or_expression(mapping)}
 READER_CONFIG: Final[Mapping[str, Check]] = {
     "InputType": one_of("CSV", "JSON", "JSONL", "PARQUET", "MANIFEST"),

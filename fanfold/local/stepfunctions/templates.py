@@ -16,53 +16,62 @@ from fanfold.local.stepfunctions.query import (
     is_expression,
 )
 
-# The event and result of a state are not there yet, or not any more, in these fields.
 _RESERVED: Final = re.compile(r"\$states\.(\w+)")
 _MEMBERS: Final = frozenset({"input", "context", "result", "errorOutput"})
 
 
-def optional_template(source: Mapping[str, Any], field: str, location: str, report: Report) -> Template | None:
-    """Compile ``source[field]`` where it is present."""
-    return template(source[field], field, location, report) if field in source else None
+def optional_template(
+    source: Mapping[str, Any], field: str, location: str, report: Report, within: str = ""
+) -> Template | None:
+    """Compile ``source[field]`` where it is present; ``within`` says where in the state ``source`` stands."""
+    return template(source[field], f"{within}{field}", location, report) if field in source else None
 
 
 def template(value: Any, field: str, location: str, report: Report) -> Template:
-    """Compile the value of ``field``; a fault is reported and leaves a literal behind."""
+    """Compile the value of ``field`` of the state at ``location``; a fault is reported and leaves a literal behind."""
     faults = list(_faults(value, f"{location}/{field}"))
     for place, message in faults:
         report.add(place, message)
     return Literal(None) if faults else compile_template(value, field)
 
 
-def _faults(value: Any, place: str) -> Iterator[tuple[str, str]]:
+def expressions(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Yield place and text of every JSONata expression in a JSON value."""
+    for where, text in _strings(value, place):
+        if is_expression(text):
+            yield where, expression_text(text)
+
+
+def _strings(value: Any, place: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, each in value.items():
-            yield from _faults(each, f"{place}/{key}")
+            yield from _strings(each, f"{place}/{key}")
     elif isinstance(value, list):
         for index, each in enumerate(value):
-            yield from _faults(each, f"{place}[{index}]")
+            yield from _strings(each, f"{place}[{index}]")
     elif isinstance(value, str):
-        yield from _text_faults(value, place)
+        yield place, value
 
 
-def _text_faults(value: str, place: str) -> Iterator[tuple[str, str]]:
-    if not is_expression(value):
-        if value.startswith("{%") or value.endswith("%}"):
-            yield place, "A JSONata expression starts with '{%' and ends with '%}'"
-        return
-    text = expression_text(value)
+def _faults(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    for where, text in _strings(value, place):
+        if not is_expression(text) and (text.startswith("{%") or text.endswith("%}")):
+            yield where, "A JSONata expression starts with '{%' and ends with '%}'"
+    for where, text in expressions(value, place):
+        yield from ((where, fault) for fault in _expression_faults(text, where))
+
+
+def _expression_faults(text: str, place: str) -> Iterator[str]:
     try:
         compiled(text)
     except ValueError as problem:
-        yield place, f"The JSONata expression '{text}' is not valid: {problem}"
+        yield f"The JSONata expression '{text}' is not valid: {problem}"
         return
-    unknown = sorted(set(_RESERVED.findall(text)) - _MEMBERS)
-    if unknown:
-        yield place, f"The JSONata expression '{text}' uses $states.{unknown[0]}, which does not exist"
-    allowed = _allowed(place)
-    misplaced = sorted({"result", "errorOutput"}.intersection(_RESERVED.findall(text)) - allowed)
-    if misplaced:
-        yield place, f"$states.{misplaced[0]} is not available in this field"
+    used = set(_RESERVED.findall(text))
+    for name in sorted(used - _MEMBERS):
+        yield f"The JSONata expression '{text}' uses $states.{name}, which does not exist"
+    for name in sorted((used & {"result", "errorOutput"}) - _allowed(place)):
+        yield f"$states.{name} is not available in this field"
 
 
 def _allowed(place: str) -> frozenset[str]:

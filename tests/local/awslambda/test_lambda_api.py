@@ -200,6 +200,11 @@ def test_functions_are_listed_in_pages(functions: Any) -> None:
             {"FunctionName": "there", "Timeout": 901},
             ("InvalidParameterValueException", 400),
         ),
+        (
+            "update_function_code",
+            {"FunctionName": "there", "S3Bucket": "no-such-bucket", "S3Key": "k"},
+            ("InvalidParameterValueException", 400),
+        ),
         ("get_policy", {"FunctionName": "there"}, ("UnknownOperationException", 404)),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -73,6 +74,19 @@ def test_a_body_over_the_limit_is_known_before_it_arrives(wire: Wire) -> None:
         call = wire.next_call()
 
     assert (call.length, call.body) == (MAX_BODY + 1, b"")
+
+
+@pytest.mark.parametrize("rubbish", [b"\x00\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"])
+def test_a_client_that_does_not_speak_http_is_dropped(wire: Wire, rubbish: bytes) -> None:
+    ends: list[bytes] = []
+    with socket.create_connection(wire.client.getpeername(), timeout=10) as client:
+        client.sendall(rubbish)
+        heard = threading.Thread(target=lambda: ends.append(client.recv(1)))
+        heard.start()
+        while heard.is_alive():
+            assert wire.api.wait(0.01)[0] is None
+
+    assert ends == [b""]
 
 
 def test_an_answer_has_its_length_and_headers(wire: Wire) -> None:

@@ -59,6 +59,8 @@ def test_accepted(state: Any) -> None:
         ({**PASS, "Output": {"a": ["{% 1 + %}"]}}, SCHEMA, f"{MAIN}/Output/a[0]"),
         ({**PASS, "Output": "{% 1"}, SCHEMA, f"{MAIN}/Output"),
         ({**PASS, "Output": "{% $states.inputs %}"}, SCHEMA, f"{MAIN}/Output"),
+        ({**PASS, "Output": "{% $states.result %}"}, SCHEMA, f"{MAIN}/Output"),
+        (task("f", Output="{% $states.errorOutput %}"), SCHEMA, f"{MAIN}/Output"),
         ({**PASS, "Assign": {"states": 1}}, SCHEMA, f"{MAIN}/Assign"),
         ({**PASS, "Assign": {"a-b": 1}}, SCHEMA, f"{MAIN}/Assign"),
         (task("f", "{% $states.result %}"), SCHEMA, f"{MAIN}/Arguments/Payload"),

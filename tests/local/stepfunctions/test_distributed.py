@@ -124,6 +124,18 @@ def test_breach_lets_express_children_run_on(stage: Stage) -> None:
     assert execution.map_run["itemCounts"] == counts(pending=1, succeeded=1, failed=1, total=3, resultsWritten=2)
 
 
+def test_express_children_time_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An EXPRESS child that takes longer than it may is TIMED_OUT, and counts as failed."""
+    monkeypatch.setattr("fanfold.local.stepfunctions.childruns._EXPRESS_SECONDS", 0.1)
+    wait = {"Type": "Wait", "Seconds": 60, "End": True}
+
+    execution = stage.run({"All": distributed(wait, "EXPRESS", Items=[1])})
+
+    assert execution.failure[0] == "States.ExceedToleratedFailureThreshold"
+    assert execution.map_run["itemCounts"] == counts(timedOut=1, total=1, resultsWritten=1)
+    assert execution.children[0]["status"] == "TIMED_OUT"
+
+
 def test_live_counts_show_what_is_pending(stage: Stage) -> None:
     """While it runs DescribeMapRun tells items and executions apart."""
     wait = {"Type": "Wait", "Seconds": 60, "End": True}
@@ -368,6 +380,27 @@ def test_nested_runs_finish_with_one_helper() -> None:
 
         stage.service.close()
     assert got == [[1, 2, 3, 4, 5]] * 6
+
+
+def test_express_children_may_branch_and_iterate(stage: Stage) -> None:
+    """Parallel and inline Map run inside children that keep no history."""
+    square = {"Type": "Pass", "Output": "{% $states.input * $states.input %}", "End": True}
+    inline = {
+        "Type": "Map",
+        "Items": "{% [1..3] %}",
+        "ItemProcessor": {"StartAt": "S", "States": {"S": square}},
+        "End": True,
+    }
+    both = {
+        "Type": "Parallel",
+        "Branches": [{"StartAt": "I", "States": {"I": inline}}, {"StartAt": "E", "States": {"E": {"Type": "Succeed"}}}],
+        "End": True,
+    }
+
+    assert stage.output({"All": distributed(both, "EXPRESS", Items=ITEMS)}, [0, 7]) == [
+        [[1, 4, 9], 0],
+        [[1, 4, 9], 7],
+    ]
 
 
 def test_writer_flattens_into_lines(stage: Stage) -> None:

@@ -63,13 +63,11 @@ def test_source_of_a_listing_is_the_bucket(stage: Stage) -> None:
     assert (listed, flattened) == ([f"s3://{BUCKET}"], [f"s3://{BUCKET}/in/a.jsonl"])
 
 
-@pytest.mark.parametrize(
-    ("key", "body"),
-    [("in.json.gz", gzip.compress(b'{"d": {"rows": [1, 2]}}')), ("in.json", b'{"d": {"rows": [1, 2]}}')],
-)
-def test_pointer_into_json(stage: Stage, key: str, body: bytes) -> None:
+@pytest.mark.parametrize("key", ["in.json", "in.json.gz"])
+def test_pointer_into_json(stage: Stage, key: str) -> None:
     """ItemsPointer finds the array, in compressed files too."""
-    stage.put(key, body)
+    body = b'{"d": {"rows": [1, 2]}}'
+    stage.put(key, gzip.compress(body) if key.endswith(".gz") else body)
 
     assert items(stage, "getObject", {"Key": key}, InputType="JSON", ItemsPointer="/d/rows") == [1, 2]
 
