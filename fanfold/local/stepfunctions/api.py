@@ -9,7 +9,7 @@ from fanfold.local.protocol import Clients, Invoke, ServiceError
 from fanfold.local.stepfunctions import arns, childapi, paging, requests
 from fanfold.local.stepfunctions.children import Child, Children
 from fanfold.local.stepfunctions.definition import validate_definition
-from fanfold.local.stepfunctions.document import DATA_LIMIT, Document, loads, size
+from fanfold.local.stepfunctions.document import DATA_LIMIT, Document, loads, size, well_formed
 from fanfold.local.stepfunctions.executions import Execution, Executions, details_of, new_name
 from fanfold.local.stepfunctions.machines import Machine, Machines, check_name
 from fanfold.local.stepfunctions.mapruns import MapRun, MapRuns
@@ -151,7 +151,7 @@ class StepFunctions:
         machine = self._machine(request["stateMachineArn"])
         name = request.get("name") or new_name()
         check_name(name)
-        text = request.get("input", "{}")
+        text = well_formed(request.get("input", "{}"))
         try:
             document = Document(text, loads(text))
         except (ValueError, RecursionError) as problem:

@@ -25,7 +25,12 @@ _encoder = json.JSONEncoder(
 
 def dumps(value: Any) -> str:
     """Return ``value`` as compact JSON; raises TypeError or ValueError where JSON has no form for it."""
-    return _encoder.encode(value)
+    return well_formed(_encoder.encode(value))
+
+
+def well_formed(text: str) -> str:
+    """Return JSON text with lone surrogates, which UTF-8 has no bytes for, as JSON escapes."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _refuse_constant(name: str) -> None:
@@ -42,7 +47,7 @@ def loads(text: str | bytes) -> Any:
 
 def size(text: str) -> int:
     """Return the length of ``text`` in UTF-8 bytes."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return len(text) if text.isascii() else len(text.encode())
 
 
 class Document:

@@ -32,6 +32,13 @@ def test_null_is_a_value_and_not_nothing(stage: Stage) -> None:
     assert got == {"variable": None, "first": None, "all": [None, 2], "made": [None, 1]}
 
 
+def test_half_a_surrogate_pair_is_carried_as_an_escape(stage: Stage) -> None:
+    """JSON may hold what UTF-8 cannot: it reaches functions and comes back."""
+    stage.functions["f"] = lambda event: event
+
+    assert stage.output({"Do": task("f")}, "\ud800 é") == "\ud800 é"
+
+
 def test_choice_rules_have_their_own_output_and_assign(stage: Stage) -> None:
     """The rule that matches assigns and gives out; Default uses the state's own."""
     states = {
