@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from itemkit import InvalidJob
 from itemkit.item import NAMING_COLUMNS
@@ -52,7 +52,7 @@ class Manifest:
 
 def unpacked(stream: IO[bytes], uri: str) -> IO[bytes]:
     """Return the stream's bytes, unpacked when the name says gzip (as the native reader decides it)."""
-    return io.BufferedReader(gzip.GzipFile(fileobj=stream)) if uri.endswith(".gz") else stream
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if uri.endswith(".gz") else stream
 
 
 def examine(stream: IO[bytes], uri: str, delimiter: str | None) -> Manifest:

@@ -339,7 +339,7 @@ def test_two_endpoints_on_one_port_is_an_error(endpoint: Endpoint, tmp_path: Pat
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 50), max_size=10))
 def test_a_body_is_read_to_its_length_and_no_further(content: bytes, sizes: list[int]) -> None:
-    body = Body(io.BufferedReader(io.BytesIO(content + b"next request")), len(content))  # type: ignore[arg-type]
+    body = Body(io.BufferedReader(io.BytesIO(content + b"next request")), len(content))
 
     parts = [body.read(size) for size in sizes]
 
@@ -351,13 +351,13 @@ def test_a_body_is_read_to_its_length_and_no_further(content: bytes, sizes: list
 def test_a_body_is_read_line_by_line(parts: list[bytes]) -> None:
     content = b"\n".join(parts)
 
-    lines = Body(io.BufferedReader(io.BytesIO(content + b"next")), len(content)).readlines()  # type: ignore[arg-type]
+    lines = Body(io.BufferedReader(io.BytesIO(content + b"next")), len(content)).readlines()
 
     assert lines == io.BytesIO(content).readlines()
 
 
 def test_a_body_that_ends_early_is_an_error() -> None:
-    body = Body(io.BufferedReader(io.BytesIO(b"short")), 10)  # type: ignore[arg-type]
+    body = Body(io.BufferedReader(io.BytesIO(b"short")), 10)
 
     with pytest.raises(ClientGone, match="5 bytes before the end"):
         body.read()
@@ -367,7 +367,7 @@ def test_a_body_that_ends_early_is_an_error() -> None:
 def small_server() -> Iterator[Callable[[Any], http.client.HTTPConnection]]:
     """Serve a WSGI application of the test."""
     server = Server("127.0.0.1", 0)
-    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=10)  # type: ignore[arg-type]
+    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=10)
 
     def serve(app: Any) -> http.client.HTTPConnection:
         server.start(app)

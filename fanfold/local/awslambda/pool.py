@@ -35,6 +35,11 @@ class Pool:
         self._settled = threading.Condition(self._lock)
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a place."""
+        return len(self._queue)
+
     def lease(self, function: Function) -> Environment:
         """Return an environment of ``function`` for the caller alone, once there is one; release() takes it back."""
         held = self._place(function)

@@ -373,7 +373,9 @@ def test_processes_end_with_the_endpoint_even_when_it_is_killed(tmp_path: Path) 
     (tmp_path / "stage").mkdir()
     path = os.pathsep.join([str(Path(__file__).parent), str(REPOSITORY)])
     command = [sys.executable, "-c", _ENDPOINT_WITH_TWO_AT_WORK, str(tmp_path)]
-    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}) as endpoint:
+    with subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(tmp_path / "stage")}
+    ) as endpoint:
         until(lambda: len(list(tmp_path.glob("[0-9]*"))) == 2, "two handlers run")
         pids = [int(mark.name) for mark in tmp_path.glob("[0-9]*")]
         endpoint.kill()

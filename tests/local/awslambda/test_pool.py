@@ -65,7 +65,7 @@ class Bench:
         for function in functions:
             threads.append(threading.Thread(target=self._take_turn, args=(function, turns)))
             threads[-1].start()
-            until(lambda: len(self.pool._queue) == len(threads), "the request waits")
+            until(lambda: self.pool.waiting == len(threads), "the request waits")
         return turns, threads
 
     def _take_turn(self, function: Any, turns: list[str]) -> None:
@@ -156,9 +156,9 @@ def test_a_place_is_not_lost_when_an_environment_does_not_start() -> None:
 
     pool = Pool(1, start=start)
     with pytest.raises(OSError, match="no process"):
-        pool.lease(A)  # type: ignore[arg-type]
+        pool.lease(A)
 
-    assert pool.lease(A).function is A  # type: ignore[arg-type,comparison-overlap]
+    assert pool.lease(A).function is A
 
 
 def test_environments_of_a_retired_function_end() -> None:
@@ -167,7 +167,7 @@ def test_environments_of_a_retired_function_end() -> None:
     idle, busy = bench.lease(function), bench.lease(function)
     bench.pool.release(idle)
 
-    bench.pool.retire(function)  # type: ignore[arg-type]
+    bench.pool.retire(function)
     assert [idle.killed, busy.killed] == [True, False]
 
     bench.pool.release(busy)
@@ -186,7 +186,7 @@ def test_closing_turns_away_who_waits_and_who_comes() -> None:
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    until(lambda: len(bench.pool._queue) == 1, "the request waits")
+    until(lambda: bench.pool.waiting == 1, "the request waits")
     closing = threading.Thread(target=bench.pool.close)
     closing.start()
     until(lambda: held.dead, "the environment at work is aborted")
