@@ -1,18 +1,25 @@
-"""One application behind one local endpoint for all end-to-end tests of a test process."""
+"""One application behind one local endpoint for all end-to-end tests of a test process.
+
+It is ``fanfold local`` in a process of its own, as users run it; moto has one world a process, and other tests use it.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
-from fanfold.application import Application, on_this_machine
-from fanfold.transfer import upload
+from fanfold.application import Application
 
 PROJECT = Path(__file__).resolve().parent.parent
 # A run that has not ended by then never will.
@@ -77,6 +84,26 @@ class Cloud:
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
-    with on_this_machine("fanfold", PROJECT) as application:
-        upload(application, PROJECT / "sample_data", application.input_bucket)
-        yield Cloud(application, application.client("s3").meta.endpoint_url)
+    command = [str(Path(sys.executable).parent / "fanfold"), "local", "--port", "0"]
+    with subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as serving:
+        try:
+            url = _url(serving)
+            yield Cloud(Application(_clients(url), "fanfold", "us-east-1"), url)
+        finally:
+            serving.terminate()
+            serving.communicate(timeout=30)
+
+
+def _url(serving: subprocess.Popen[str]) -> str:
+    """Read the story of ``fanfold local`` up to where it serves."""
+    told = []
+    for line in serving.stderr:
+        told.append(line)
+        if found := re.match(r"Serving (http://\S+)", line):
+            return found[1]
+    raise AssertionError(f"fanfold local ended: {''.join(told)}")
+
+
+def _clients(url: str) -> Any:
+    session = boto3.Session("local", "local", region_name="us-east-1")
+    return functools.cache(lambda service: session.client(service, endpoint_url=url))

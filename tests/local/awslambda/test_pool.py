@@ -1,4 +1,4 @@
-"""The pool of environments: warm ones again, never more than its places, the longest waiting first."""
+"""The pool of environments: warm ones again, never more at work than allowed, the longest waiting first."""
 
 from __future__ import annotations
 
@@ -46,10 +46,11 @@ class Bench:
     """A pool of fakes, and everything it started."""
 
     concurrency: int
+    kept: int = 8
     started: list[FakeEnvironment] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.pool = Pool(self.concurrency, start=self._start)
+        self.pool = Pool(self.concurrency, start=self._start, kept=self.kept)
 
     def _start(self, function: Function) -> Any:
         self.started.append(FakeEnvironment(function))
@@ -96,15 +97,31 @@ def test_a_dead_environment_is_not_used_again() -> None:
     assert first.killed
 
 
-def test_the_longest_idle_environment_of_another_function_gives_up_its_place() -> None:
-    bench = Bench(2)
-    old, young = bench.lease(A), bench.lease(A)
-    bench.pool.release(old)
-    bench.pool.release(young)
+def test_functions_stay_warm_beside_each_other() -> None:
+    bench = Bench(1)
+    for function in (A, B, A, B):
+        bench.pool.release(bench.lease(function))
 
-    bench.lease(B)
+    assert [each.function for each in bench.started] == [A, B]
 
-    assert [old.killed, young.killed] == [True, False]
+
+def test_of_too_many_idle_environments_the_longest_idle_one_ends() -> None:
+    bench = Bench(3, kept=2)
+    oldest, old, young = bench.lease(A), bench.lease(A), bench.lease(B)
+    for environment in (oldest, old, young):
+        bench.pool.release(environment)
+
+    assert [oldest.killed, old.killed, young.killed] == [True, False, False]
+
+
+def test_an_environment_that_died_at_rest_is_not_used_again() -> None:
+    bench = Bench(1)
+    first = bench.lease(A)
+    bench.pool.release(first)
+    first.dead = True
+
+    assert bench.lease(A) is not first
+    assert first.killed
 
 
 def test_who_waits_gets_the_next_place_in_order() -> None:
@@ -117,32 +134,6 @@ def test_who_waits_gets_the_next_place_in_order() -> None:
         thread.join(10)
 
     assert turns == ["z", "y", "x"]
-
-
-def test_a_warm_environment_goes_to_its_own_function_first() -> None:
-    bench = Bench(1)
-    held = bench.lease(A)
-    turns, threads = bench.queue([B, A, A])
-
-    bench.pool.release(held)
-    for thread in threads:
-        thread.join(10)
-
-    assert turns == ["a", "a", "b"]
-    assert len(bench.started) == 2
-
-
-def test_who_waited_long_enough_is_not_passed_over_for_a_warm_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fanfold.local.awslambda.pool._PATIENCE", 0.0)
-    bench = Bench(1)
-    held = bench.lease(A)
-    turns, threads = bench.queue([B, A])
-
-    bench.pool.release(held)
-    for thread in threads:
-        thread.join(10)
-
-    assert turns == ["b", "a"]
 
 
 def test_a_place_is_not_lost_when_an_environment_does_not_start() -> None:
@@ -200,16 +191,19 @@ def test_closing_turns_away_who_waits_and_who_comes() -> None:
         bench.lease(A)
 
 
-def test_there_are_never_more_environments_than_places() -> None:
-    bench = Bench(3)
-    most, lock = [0], threading.Lock()
+def test_there_are_never_more_environments_at_work_than_allowed_nor_idle_than_kept() -> None:
+    bench = Bench(3, kept=2)
+    most, at_work, lock = [0], [0], threading.Lock()
     functions = [FakeFunction(str(number)) for number in range(5)]
 
     def work(number: int) -> None:
         for turn in range(200):
             environment = bench.lease(functions[(number + turn) % 5])
             with lock:
-                most[0] = max(most[0], sum(not each.killed for each in bench.started))
+                at_work[0] += 1
+                most[0] = max(most[0], at_work[0])
+            with lock:
+                at_work[0] -= 1
             bench.pool.release(environment)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
@@ -219,4 +213,4 @@ def test_there_are_never_more_environments_than_places() -> None:
         thread.join(30)
 
     assert most[0] <= 3
-    assert sum(not each.killed for each in bench.started) <= 3
+    assert sum(not each.killed for each in bench.started) <= 2
