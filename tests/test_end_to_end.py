@@ -25,7 +25,7 @@ def rows(cloud: Cloud, uri: str) -> list[dict[str, str]]:
 
 
 def test_a_minimal_job_over_the_sample_images(cloud):
-    run = cloud.run({"operation": "image-resize", "source": source(cloud, "images/")}, "minimal")
+    run = cloud.run_as_it_is({"operation": "image-resize", "source": source(cloud, "images/")}, "minimal")
 
     summary = run.summary
     assert run.status == "SUCCEEDED"

@@ -25,6 +25,8 @@ from itemkit.item import NAMING_COLUMNS
 HEAD_BYTES = 64 * 1024
 # The largest JSON array, which has to be in memory at once.
 JSON_BYTES = 64 * 1024 * 1024
+# Characters of a cell; a key has 1,024 bytes at most, so more is a quote that was not closed.
+LONGEST_CELL = 128 * 1024
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _DELIMITERS = (",", ";", "\t", "|")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -176,6 +178,7 @@ def _refuse_duplicates(names: tuple[str, ...], uri: str) -> None:
 
 
 def _csv_rows(stream: IO[bytes], manifest: Manifest, uri: str) -> Iterator[dict[str, Any]]:
+    csv.field_size_limit(LONGEST_CELL)
     reader = csv.reader(_text(stream, manifest), delimiter=manifest.delimiter)
     header = manifest.header or ()
     try:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import polars as pl
 
@@ -22,9 +23,6 @@ DELIMITERS: Mapping[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "p
 _SNIFFED_BYTES = 1024 * 1024
 _SNIFFED_ROWS = 100
 _LONGEST_HEADER = 512 * 1024
-
-# The module's default of 128 KiB is no limit of ours; a cell is at most the table.
-csv.field_size_limit(MOST_BYTES)
 
 
 @dataclass(frozen=True)
@@ -201,9 +199,15 @@ def _records(text: bytes, delimiter: str) -> Iterator[list[str]]:
     beginning = io.BytesIO(text[:_SNIFFED_BYTES])
     lines = io.TextIOWrapper(beginning, "utf-8", errors="replace", newline="")
     try:
-        yield from csv.reader(lines, delimiter=delimiter, strict=True)
+        yield from _reader(lines, delimiter)
     except csv.Error:
         return
+
+
+def _reader(lines: Iterable[str], delimiter: str) -> Any:
+    """Return a csv reader; the module's default of 128 KiB is no limit of ours: a cell is at most the table."""
+    csv.field_size_limit(MOST_BYTES)
+    return csv.reader(lines, delimiter=delimiter, strict=True)
 
 
 def _filled_lines(text: bytes) -> Iterator[bytes]:
@@ -218,7 +222,7 @@ def _filled_lines(text: bytes) -> Iterator[bytes]:
 def _first_fault(text: bytes, separator: str) -> str:
     """Describe the first row that is not as wide as the header, or whose quotes are not paired."""
     lines = _Quotes(io.TextIOWrapper(io.BytesIO(text), "utf-8", newline=""))
-    records = csv.reader(lines, delimiter=separator, strict=True)
+    records = _reader(lines, separator)
     place, width = -1, 0
     try:
         for record in filter(None, records):
