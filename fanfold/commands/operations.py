@@ -52,9 +52,10 @@ def _describe(functions: Any, name: str) -> dict[str, Any]:
 
 def _show(operation: dict[str, Any]) -> None:
     out.print(f"[bold]{operation['operation']}[/] {operation['version']}: {operation['summary']}")
-    table = Table("option", "type", "default", "meaning", box=None, pad_edge=False, padding=(0, 2, 0, 2))
+    table = Table("option", "takes", "default", "example", "meaning", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for option in operation["options"]:
+        takes = ", ".join(option["choices"]) if "choices" in option else option["type"]
         default = "required" if option["required"] else json.dumps(option["default"])
-        table.add_row(option["name"], option["type"], default, option["help"])
+        table.add_row(option["name"], takes, default, json.dumps(option.get("example")), option["help"])
     out.print(table)
     out.print()

@@ -1,18 +1,17 @@
-"""An execution environment: one OS process running AWS's runtime client, cold once, then warm."""
+"""An execution environment: one OS process running a Lambda runtime client, cold once, then warm."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from fanfold.local.awslambda.client import Client
 from fanfold.local.awslambda.config import FunctionConfig
 from fanfold.local.awslambda.failure import Exited, Failure, TimedOut, TooLarge
 from fanfold.local.awslambda.log import FunctionLog, InvocationLog, Report
@@ -30,7 +29,7 @@ _OUTPUT_CHUNKS = 16  # of a process that never stops writing, so that its deadli
 
 @dataclass
 class Function:
-    """A function as its environments see it: settings, code roots, base variables, log.
+    """A function as its environments see it: settings, code roots, base variables, log, runtime client.
 
     ``retired`` becomes true when its code or settings were replaced: its environments end with their invocation.
     """
@@ -40,16 +39,18 @@ class Function:
     staging: Staging
     variables: dict[str, str]
     log: FunctionLog
+    client: Client
     retired: bool = False
 
 
 @dataclass(frozen=True)
 class Request:
-    """One invocation on its way: its id, the ARN it was invoked by, its event."""
+    """One invocation on its way: its id, the ARN it was invoked by, its event, the caller's client context as JSON."""
 
     id: str
     arn: str
     payload: bytes
+    client_context: str = ""
 
 
 class Gone(Exception):
@@ -74,7 +75,7 @@ class Environment:
             os.set_blocking(self._output, False)
             self._api = held.enter_context(contextlib.closing(RuntimeApi(self._output)))
             self._process = self._start(writer, lifeline)
-            _tie(lifeline, self._process.pid)
+            function.client.tie(lifeline, self._process.pid)
             self._held = held.pop_all()
         self._memory = Memory(self._process.pid, function.config.memory)
 
@@ -113,8 +114,6 @@ class Environment:
         self._held.close()
 
     def _start(self, writer: int, lifeline: int) -> subprocess.Popen[bytes]:
-        # -S: the site folders come by PYTHONPATH instead, so that no .pth file makes a checkout importable.
-        command = [sys.executable, "-S", "-m", "awslambdaric", self.function.config.handler]
         variables = self.function.variables | {
             "AWS_LAMBDA_RUNTIME_API": self._api.address,
             "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{Path(self._scratch).name}",
@@ -122,7 +121,7 @@ class Environment:
             "TMPDIR": self._scratch,
         }
         return subprocess.Popen(  # noqa: S603 - our own command line
-            command,
+            self.function.client.command(self.function.config.handler, lifeline),
             cwd=self.function.staging.task,
             env=variables,
             stdin=subprocess.DEVNULL,
@@ -205,23 +204,20 @@ class Environment:
             log.write(data)
 
     def _kill_group(self) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it ended by itself and left nobody behind
+        # It ended by itself and left nobody behind; macOS refuses to signal a group that is only waited for.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 
-def _tie(lifeline: int, group: int) -> None:
-    """Have the kernel end a process group by SIGIO as soon as our end of this pipe closes, however we ourselves end."""
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -group)
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
-
-
 def _event_headers(request: Request, timeout: int) -> str:
     trace = request.id.replace("-", "")
+    context = f"Lambda-Runtime-Client-Context: {request.client_context}\r\n" if request.client_context else ""
     return (
         "Content-Type: application/json\r\n"
         f"Lambda-Runtime-Aws-Request-Id: {request.id}\r\n"
         f"Lambda-Runtime-Deadline-Ms: {int((time.time() + timeout) * 1000)}\r\n"
         f"Lambda-Runtime-Invoked-Function-Arn: {request.arn}\r\n"
+        f"{context}"
         f"Lambda-Runtime-Trace-Id: Root=1-{int(time.time()):08x}-{trace[:24]};Parent={trace[16:]};Sampled=0\r\n"
     )

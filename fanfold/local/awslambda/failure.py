@@ -47,7 +47,7 @@ class Exited(Failure):
         elif code > 0:
             reason = f"Runtime exited with error: exit status {code}"
         else:
-            reason = f"Runtime exited with error: signal: {(signal.strsignal(-code) or str(-code)).lower()}"
+            reason = f"Runtime exited with error: signal: {_signal_name(-code)}"
         super().__init__("Runtime.ExitError", reason)
 
 
@@ -62,3 +62,8 @@ class TooLarge(Failure):
 
     def _text(self, request_id: str) -> str:
         return self.message
+
+
+def _signal_name(number: int) -> str:
+    """Name a signal as Linux does; macOS adds its number: ``Killed: 9``."""
+    return (signal.strsignal(number) or str(number)).partition(":")[0].lower()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import tempfile
 import threading
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from fanfold.local.awslambda import code, naming
 from fanfold.local.awslambda.api import Api
+from fanfold.local.awslambda.client import Client, preferred
 from fanfold.local.awslambda.config import FunctionConfig, Mount
 from fanfold.local.awslambda.environment import Environment, Function, Gone, Request
 from fanfold.local.awslambda.log import FunctionLog
@@ -50,7 +50,8 @@ class Deployed:
 class Lambda:
     """Lambda on a laptop: each environment a process, all of them together at most ``concurrency``.
 
-    Function logs are files below ``log_dir``, one a function; ``verbose`` repeats them on stderr.
+    Function logs are files below ``log_dir``, one a function; ``verbose`` repeats them on stderr. ``client`` is the
+    runtime client of its processes, `awslambdaric` wherever there is one.
     """
 
     def __init__(  # noqa: PLR0913 - the endpoint is the one caller
@@ -63,11 +64,13 @@ class Lambda:
         concurrency: int,
         log_dir: Path,
         verbose: bool = False,
+        client: Client | None = None,
     ) -> None:
         self.site = Site(region, account, endpoint_url)
         self.clients = clients
         self._log_dir = log_dir
         self._verbose = verbose
+        self._client = client or preferred()
         self._work = tempfile.TemporaryDirectory(prefix="fanfold-lambda-", ignore_cleanup_errors=True)
         self._lock = threading.Lock()
         self._functions: dict[str, Deployed] = {}
@@ -76,12 +79,9 @@ class Lambda:
         self._api = Api(self)
         self._events = ThreadPoolExecutor(concurrency, thread_name_prefix="lambda-event")
 
-    def create(self, function: FunctionConfig) -> None:
-        """Create a function from folders of this machine.
-
-        Raises ServiceError (ResourceConflictException) when there is one of that name.
-        """
-        self.deploy(function, code.facts(function.task + function.layers), new=True)
+    def put(self, function: FunctionConfig) -> None:
+        """Put a function made of folders of this machine in place; one of that name is replaced."""
+        self.deploy(function, code.facts(function.task + function.layers), new=False)
 
     def deploy(self, config: FunctionConfig, facts: code.CodeFacts, *, new: bool) -> Deployed:
         """Put a function in place; one that is there already is replaced unless it has to be ``new``."""
@@ -122,16 +122,17 @@ class Lambda:
             self._functions.pop(deployed.config.name, None)
         self._pool.retire(deployed.function)
 
-    def invoke(self, function_name: str, payload: bytes) -> Invocation:
+    def invoke(self, function_name: str, payload: bytes, client_context: str = "") -> Invocation:
         """Invoke a function and wait for its answer, in the queue first when every environment is busy.
 
+        ``client_context`` is JSON in one line of ASCII.
         Raises ServiceError (ResourceNotFoundException, RequestTooLargeException, ...).
         """
         if len(payload) > _MAX_PAYLOAD:
             limit = f"Request must be smaller than {_MAX_PAYLOAD} bytes for the InvokeFunction operation"
             raise ServiceError("RequestTooLargeException", limit, 413)
         function = self.find(function_name).function
-        request = Request(str(uuid.uuid4()), function.arn, payload or b"{}")
+        request = Request(str(uuid.uuid4()), function.arn, payload or b"{}", client_context)
         while True:
             environment = self._lease(function)
             try:
@@ -163,12 +164,11 @@ class Lambda:
         return f"arn:aws:lambda:{self.site.region}:{self.site.account}:function:{name}"
 
     def _function(self, config: FunctionConfig) -> Function:
-        _require_runtime_client()
         staging = stage(config, self._folder(config.name))
         if config.name not in self._logs:
             self._logs[config.name] = FunctionLog(self._log_dir / f"{config.name}.log", verbose=self._verbose)
         base = variables(config, self.site, staging)
-        return Function(config, self.arn(config.name), staging, base, self._logs[config.name])
+        return Function(config, self.arn(config.name), staging, base, self._logs[config.name], self._client)
 
     def _folder(self, name: str) -> Path:
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._work.name))
@@ -187,16 +187,6 @@ class Lambda:
                 _log.warning("an event of %s failed %d times; see its log", function_name, _ASYNC_ATTEMPTS)
         except ServiceError as error:
             _log.warning("an event of %s is lost: %s", function_name, error)
-
-
-def _require_runtime_client() -> None:
-    if importlib.util.find_spec("awslambdaric") is None:
-        raise ServiceError(
-            "ServiceException",
-            "AWS's Lambda runtime client `awslambdaric` is not installed, so functions cannot run here. "
-            "It exists for Linux only: install `fanfold[local]` there; elsewhere run Fanfold in a Linux container.",
-            500,
-        )
 
 
 def _now() -> str:

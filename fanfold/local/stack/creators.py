@@ -75,7 +75,7 @@ class Creators:
             dynamodb.update_time_to_live(TableName=identity.name, TimeToLiveSpecification=expiry)
 
     def _function(self, identity: Identity, properties: Mapping[str, Any]) -> None:
-        self._endpoint.functions.create(
+        self._endpoint.functions.put(
             FunctionConfig(
                 name=identity.name,
                 handler=properties["Handler"],

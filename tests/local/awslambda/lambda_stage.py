@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fanfold.local.awslambda import FunctionConfig, Lambda, Mount
+from fanfold.local.awslambda.client import Client
 
 _NUMBERS = itertools.count()
 
@@ -18,8 +19,9 @@ _NUMBERS = itertools.count()
 class Stage:
     """The service, and a folder to write functions into."""
 
-    def __init__(self, folder: Path, *, concurrency: int = 2, verbose: bool = False) -> None:
+    def __init__(self, folder: Path, client: Client, *, concurrency: int = 2, verbose: bool = False) -> None:
         self.folder = folder
+        self.client = client
         self.log_dir = folder / "logs"
         self.service = Lambda(
             region="us-east-1",
@@ -29,6 +31,7 @@ class Stage:
             concurrency=concurrency,
             log_dir=self.log_dir,
             verbose=verbose,
+            client=client,
         )
 
     def create(self, source: str, **settings: Any) -> str:
@@ -38,7 +41,7 @@ class Stage:
         code.mkdir()
         (code / "index.py").write_text(textwrap.dedent(source))
         defaults = {"handler": "index.handler", "timeout": 10, "task": (Mount(code, PurePosixPath()),)}
-        self.service.create(FunctionConfig(name=name, **(defaults | settings)))
+        self.service.put(FunctionConfig(name=name, **(defaults | settings)))
         return name
 
     def call(self, name: str, event: Any = None) -> Any:
