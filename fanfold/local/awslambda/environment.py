@@ -11,11 +11,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from fanfold.local.awslambda import memory
 from fanfold.local.awslambda.client import Client
 from fanfold.local.awslambda.config import FunctionConfig
 from fanfold.local.awslambda.failure import Exited, Failure, TimedOut, TooLarge
 from fanfold.local.awslambda.log import FunctionLog, InvocationLog, Report
-from fanfold.local.awslambda.memory import Memory
 from fanfold.local.awslambda.runtimeapi import INIT_ERROR, MAX_BODY, RuntimeApi, RuntimeCall
 from fanfold.local.awslambda.staging import Staging
 from fanfold.local.protocol import Invocation
@@ -77,7 +77,7 @@ class Environment:
             self._process = self._start(writer, lifeline)
             function.client.tie(lifeline, self._process.pid)
             self._held = held.pop_all()
-        self._memory = Memory(self._process.pid, function.config.memory)
+        self._memory = memory.watch(self._process.pid, function.config.memory)
 
     @property
     def alive(self) -> bool:

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pytest
+
 from fanfold.local.awslambda import FunctionConfig, Lambda, Mount
-from fanfold.local.awslambda.client import Client
+from fanfold.local.awslambda.client import Client, preferred
 
 _NUMBERS = itertools.count()
 
@@ -55,6 +57,13 @@ class Stage:
         outcome = self.service.invoke(name, json.dumps(event).encode())
         assert outcome.function_error == "Unhandled", outcome.payload
         return json.loads(outcome.payload)
+
+
+def require(client: Client) -> Client:
+    """Return ``client``, or skip the test where AWS's client cannot run: its wheels and its lifeline are Linux's."""
+    if client is Client.AWS and preferred() is not Client.AWS:
+        pytest.skip("awslambdaric runs on Linux only, where it is installed")
+    return client
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> None:
