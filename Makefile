@@ -62,6 +62,6 @@ lock: $(READY) ## resolve all requirements anew
 	  $${folder}requirements.in --output-file $${folder}requirements.txt || exit 1; done
 
 clean: ## remove what was made
-	rm -rf .venv .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache build out *.egg-info
+	rm -rf .venv .aws-sam .fanfold .hypothesis .mypy_cache .pytest_cache .ruff_cache build out *.egg-info
 
 .PHONY: help setup run local test check format build sample lock clean

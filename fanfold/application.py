@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import boto3
 
 from fanfold.local.protocol import Clients
 from fanfold.problems import EnvironmentFault
+
+LOGS = Path(".fanfold", "logs")
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,18 @@ def on_aws(stack: str) -> Application:
 
 @dataclass(frozen=True)
 class Serving:
-    """How the local endpoint serves; see ``fanfold.local.server.Endpoint``."""
+    """How the local endpoint serves; see ``fanfold.local.server.Endpoint``.
+
+    Attributes:
+        log_dir: the folder for the functions' logs, a file each; ``LOGS`` of the project where there is none.
+        lambda_concurrency: functions at work at once; as many as the machine has cores where there is none.
+        verbose: show the functions' logs on stderr too.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
     log_dir: Path | None = None
+    lambda_concurrency: int | None = None
     verbose: bool = False
 
 
@@ -90,7 +99,8 @@ def on_this_machine(stack: str, project: Path, serving: Serving = Serving()) -> 
         from fanfold.local.stack import deploy  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise EnvironmentFault(f"the local endpoint needs {error.name}: pip install 'fanfold[local]'") from error
-    with Endpoint(**vars(serving)) as endpoint:
+    log_dir = serving.log_dir or project / LOGS
+    with Endpoint(**vars(replace(serving, log_dir=log_dir))) as endpoint:
         deploy(endpoint, project / "template.yaml", stack_name=stack)
         yield Application(endpoint.client, stack, endpoint.region)
 

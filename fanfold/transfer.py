@@ -10,20 +10,30 @@ from fanfold.application import Application
 from fanfold.problems import UsageProblem
 from itemkit.item import split_uri
 
+SAMPLES = ("images", "tables", "manifests")
 
-def upload(application: Application, folder: Path, bucket: str, prefix: str = "") -> int:
-    """Copy a folder's files below ``prefix`` and return their number.
 
-    Each sub-folder also gets the zero-byte marker object the S3 console makes for one, as real buckets have them.
-    """
-    s3, count = application.client("s3"), 0
-    for path in sorted(folder.rglob("*")):
+def upload(application: Application, folder: Path, prefix: str = "") -> int:
+    """Copy a folder's files below a prefix of the input bucket and return their number."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    for path in paths:
         key = prefix + path.relative_to(folder).as_posix()
-        if path.is_dir():
-            s3.put_object(Bucket=bucket, Key=key + "/", Body=b"")
-        else:
-            s3.upload_file(str(path), bucket, key)
-            count += 1
+        application.client("s3").upload_file(str(path), application.input_bucket, key)
+    return len(paths)
+
+
+def upload_samples(application: Application, project: Path) -> int:
+    """Copy the sample data to the input bucket and return the number of files.
+
+    Each folder also gets the zero-byte object that the S3 console makes for one, as real buckets have them.
+    """
+    count = 0
+    for name in SAMPLES:
+        folder = project / "sample_data" / name
+        for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+            key = f"{name}/{path.relative_to(folder).as_posix()}/".replace("/./", "/")
+            application.client("s3").put_object(Bucket=application.input_bucket, Key=key, Body=b"")
+        count += upload(application, folder, f"{name}/")
     return count
 
 

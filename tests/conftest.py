@@ -89,8 +89,9 @@ class Cloud:
 
 
 @pytest.fixture(scope="session")
-def cloud() -> Iterator[Cloud]:
-    command = [str(Path(sys.executable).parent / "fanfold"), "local", "--port", "0"]
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    logs = tmp_path_factory.mktemp("logs")
+    command = [str(Path(sys.executable).parent / "fanfold"), "local", "--port", "0", "--logs", str(logs)]
     with subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as serving:
         try:
             url = _url(serving)

@@ -12,7 +12,7 @@ from fanfold.application import Application, find_project, on_this_machine
 from fanfold.commands.run import keep, run_job
 from fanfold.problems import Exit
 from fanfold.story import say, show_summary
-from fanfold.transfer import upload
+from fanfold.transfer import upload_samples
 
 
 def demo(
@@ -23,7 +23,7 @@ def demo(
     """Run four jobs over the sample data behind the local endpoint: no AWS account, no Docker."""
     project = find_project()
     with on_this_machine("fanfold", project) as application:
-        count = upload(application, project / "sample_data", application.input_bucket)
+        count = upload_samples(application, project)
         say(f"{count} sample files in s3://{application.input_bucket}/")
         summaries = [_run(application, name, job, to) for name, job in jobs(application).items()]
     for summary in summaries:

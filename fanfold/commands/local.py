@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from fanfold.application import Serving, find_project, on_this_machine
+from fanfold.application import LOGS, Serving, find_project, on_this_machine
 from fanfold.story import say
-from fanfold.transfer import upload
+from fanfold.transfer import upload, upload_samples
 
 
 def local(
@@ -21,17 +21,22 @@ def local(
     ] = "127.0.0.1",
     data: Annotated[Path | None, typer.Option(help="The folder to put into the input bucket (sample_data/).")] = None,
     stack: Annotated[str, typer.Option(help="The name of the stack.")] = "fanfold",
-    logs: Annotated[Path | None, typer.Option(help="Where the functions' logs go (a temporary folder).")] = None,
+    logs: Annotated[Path | None, typer.Option(help="Where the functions' logs go (.fanfold/logs/).")] = None,
+    lambda_concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Functions at work at once (as many as there are cores).")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the functions' logs.")] = False,
 ) -> None:
     """Serve the application on this machine until Ctrl-C."""
     project = find_project()
-    with on_this_machine(stack, project, Serving(host, port, logs, verbose)) as application:
-        count = upload(application, data or project / "sample_data", application.input_bucket)
+    serving = Serving(host, port, logs or project / LOGS, lambda_concurrency, verbose)
+    with on_this_machine(stack, project, serving) as application:
+        count = upload(application, data) if data else upload_samples(application, project)
         url = application.client("s3").meta.endpoint_url
-        say(f"input bucket   {application.input_bucket} ({count} files)")
-        say(f"output bucket  {application.output_bucket}")
-        say(f"state machine  {application.machine_arn}")
+        say(f"input bucket    {application.input_bucket} ({count} files)")
+        say(f"output bucket   {application.output_bucket}")
+        say(f"state machine   {application.machine_arn}")
+        say(f"functions' logs {serving.log_dir}")
         say(f"Serving {url} until Ctrl-C; any credentials do. Try:")
         say("  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1")
         say(f"  aws --endpoint-url {url} stepfunctions list-state-machines")

@@ -104,7 +104,7 @@ def bring(application: Application, job: dict[str, Any]) -> dict[str, Any]:
     if not folder.is_dir():
         raise UsageProblem(f"the source {folder} is neither an S3 URI nor a folder")
     prefix = f"{folder.resolve().name}/"
-    count = upload(application, folder, application.input_bucket, prefix)
+    count = upload(application, folder, prefix)
     say(f"{count} files of {folder} brought to s3://{application.input_bucket}/{prefix}")
     return {**job, "source": f"s3://{application.input_bucket}/{prefix}"}
 

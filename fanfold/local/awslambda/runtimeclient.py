@@ -28,7 +28,7 @@ _ASCII = sys.version_info < (3, 12)  # Lambda's runtimes from Python 3.12 on ans
 _RAW = uuid.uuid4().hex  # around the text of a number that the encoder would not write
 _CLIENT = ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name")
 
-_Handler = Callable[[Any, "Context"], Any]
+_Handler = Callable[[Any, "LambdaContext"], Any]
 
 
 class Fault(Exception):
@@ -40,7 +40,7 @@ class Fault(Exception):
         self.trace = trace or []
 
 
-class Context:
+class LambdaContext:
     """What a handler is told of its invocation beside the event."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
@@ -121,7 +121,7 @@ def run(dotted: str, api: RuntimeApi) -> None:
     logging.getLogger().addHandler(log)
     try:
         handler = _find(dotted)
-    except Exception as error:  # noqa: BLE001 - whatever a module raises is its init error
+    except Exception as error:  # whatever a module raises is its init error
         api.post("/init/error", _report(error))
         sys.exit(1)
     while True:
@@ -159,16 +159,14 @@ def _import(module: str) -> Any:
         raise Fault("Runtime.ImportModuleError", f"Unable to import module '{module}': {error}") from None
     except SyntaxError as error:
         line = f'  File "{error.filename}" Line {error.lineno}\n    {error.text}'
-        raise Fault(
-            "Runtime.UserCodeSyntaxError", f"Syntax error in module '{module}': {error}", [line]
-        ) from None
+        raise Fault("Runtime.UserCodeSyntaxError", f"Syntax error in module '{module}': {error}", [line]) from None
 
 
 def _invoke(handler: _Handler, headers: Mapping[str, str], event: bytes) -> tuple[str, bytes]:
     try:
-        context = Context(headers)
+        context = LambdaContext(headers)
         answer = _encoded(handler(_decoded(event), context))
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises is its function error
+    except Exception as error:  # whatever a handler raises is its function error
         return "error", _report(error, request_id=headers["lambda-runtime-aws-request-id"])
     return "response", answer if isinstance(answer, bytes) else answer.encode()
 
@@ -179,9 +177,7 @@ def _client_context(text: str | None) -> SimpleNamespace | None:
     try:
         given = json.loads(text)
     except ValueError as error:
-        raise Fault(
-            "Runtime.LambdaContextUnmarshalError", f"Unable to parse Client Context JSON: {error}"
-        ) from None
+        raise Fault("Runtime.LambdaContextUnmarshalError", f"Unable to parse Client Context JSON: {error}") from None
     client = given.get("client")
     known = None if client is None else SimpleNamespace(**{name: client.get(name) for name in _CLIENT})
     return SimpleNamespace(custom=given.get("custom"), env=given.get("env"), client=known)
@@ -229,7 +225,7 @@ def _report(error: Exception, request_id: str = "") -> bytes:
     trace = error.trace if isinstance(error, Fault) else _trace(error)
     message = str(error)
     headline = f"[ERROR] {kind}: {message}" if message else f"[ERROR] {kind}"
-    lines = [headline, "Traceback (most recent call last):", *"\n".join(trace).splitlines()]
+    lines = [headline, "Traceback (most recent call last):", *"".join(trace).splitlines()]
     sys.stdout.write("\n".join(lines) + "\n")
     report = {"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": trace}
     return json.dumps(report, ensure_ascii=_ASCII).encode()
@@ -237,8 +233,9 @@ def _report(error: Exception, request_id: str = "") -> bytes:
 
 def _trace(error: Exception) -> list[str]:
     """Return the frames of ``error`` from the first that is not of this file; all of them when there is no other."""
-    frames = traceback.extract_tb(error.__traceback__)
-    foreign = (number for number, frame in enumerate(frames) if frame.filename != __file__)
+    found = traceback.extract_tb(error.__traceback__)
+    frames = [(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in found]  # columns left out
+    foreign = (number for number, frame in enumerate(found) if frame.filename != __file__)
     return traceback.format_list(frames[next(foreign, 0) :])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from fanfold.local.awslambda.config import FunctionConfig
 from fanfold.local.awslambda.naming import LATEST
@@ -35,6 +36,7 @@ def _laptop(site: Site) -> dict[str, str]:
     """Keep the SDK at this endpoint and away from the user's AWS account, and tracing away from a daemon not there."""
     return {
         "AWS_ENDPOINT_URL": site.endpoint_url,
+        "NO_PROXY": str(urlsplit(site.endpoint_url).hostname),  # macOS has proxies outside the environment too
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -81,9 +81,7 @@ def test_the_caller_gets_the_last_four_kilobytes_the_file_has_all(stage: Stage) 
     assert len((stage.log_dir / f"{name}.log").read_text().splitlines()) == 20_003
 
 
-def test_verbose_repeats_the_log_on_stderr(
-    tmp_path: Path, client: Client, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verbose_repeats_the_log_on_stderr(tmp_path: Path, client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     stage = Stage(tmp_path, client, verbose=True)
     name = stage.create(_SPEAKING)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lambda_stage import Stage, require, until
+from lambda_stage import Stage, require
 
 from fanfold.local.awslambda.client import Client, preferred
 from fanfold.local.protocol import Invocation
@@ -34,7 +34,7 @@ ANSWERS = {
     "the trace id": "os.environ['_X_AMZN_TRACE_ID'][:7]",
     "the end of the process": "sys.exit(3)",
     "the identity": "[context.identity.cognito_identity_id, context.identity.cognito_identity_pool_id]",
-    "where it logs": "[context.log_group_name, len(context.log_stream_name), context.client_context]",
+    "where it logs": "[context.log_group_name, len(context.log_stream_name), context.tenant_id]",
     "a context of the client": "[context.client_context.custom, context.client_context.client.app_title]",
     "a log line": "[logging.getLogger().warning('heard %s', 1), context.log('said\\n'), print('printed')]",
 }
@@ -79,7 +79,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Stage]]:
 def anonymous(stage: Stage, outcome: Invocation) -> list[object]:
     """Return what the caller gets and what the log has between START and END, without what cannot be the same."""
     answer = outcome.payload.replace(str(stage.folder.resolve()).encode(), b"FOLDER")
-    start, *lines, _, report = outcome.log.decode().replace("\u00a0", " ").splitlines()
+    start, *lines, _, _report = outcome.log.decode().replace("\u00a0", " ").splitlines()
     request_id = start.split()[2]
     log = [line for line in lines if "LAMBDA_WARNING" not in line]
     times = [line.split("\t")[:1] + line.split("\t")[2:] if line.startswith("[WARNING]") else line for line in log]
@@ -93,14 +93,15 @@ def anonymous(stage: Stage, outcome: Invocation) -> list[object]:
 @pytest.mark.parametrize("expression", ANSWERS.values(), ids=ANSWERS)
 def test_an_invocation_ends_as_it_does_with_awss_client(stages: list[Stage], expression: str) -> None:
     aws, own = (
-        anonymous(stage, stage.service.invoke("evaluates", json.dumps(expression).encode(), CONTEXT)) for stage in stages
+        anonymous(stage, stage.service.invoke("evaluates", json.dumps(expression).encode(), CONTEXT))
+        for stage in stages
     )
 
     assert own == aws
 
 
 @pytest.mark.parametrize(("handler", "source"), MODULES.values(), ids=MODULES)
-def test_a_start_ends_as_it_does_with_awss_client(stages: list[Stage], handler: str, source: str, request: pytest.FixtureRequest) -> None:
+def test_a_start_ends_as_it_does_with_awss_client(stages: list[Stage], handler: str, source: str) -> None:
     name = f"start-{list(MODULES.values()).index((handler, source))}"
     for stage in stages:
         stage.create(source, name=name, handler=handler)
@@ -110,3 +111,27 @@ def test_a_start_ends_as_it_does_with_awss_client(stages: list[Stage], handler: 
     aws, own = (anonymous(stage, stage.service.invoke(name, b"{}")) for stage in stages)
 
     assert own == aws
+
+
+def test_awss_client_is_chosen_on_linux_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    require(Client.AWS)
+
+    assert [preferred("linux"), preferred("darwin")] == [Client.AWS, Client.OWN]
+
+    monkeypatch.setitem(sys.modules, "awslambdaric", None)
+    assert preferred("linux") is Client.OWN
+
+
+def test_our_client_needs_no_fanfold_and_hides_no_module(tmp_path: Path) -> None:
+    """Its folder has a `code` and a `log`; run by path, Python would put them before the standard library's."""
+    stage = Stage(tmp_path, Client.OWN)
+    name = stage.create(
+        """
+        import code, sys
+        def handler(event, context):
+            return [hasattr(code, "InteractiveConsole"), [name for name in sys.modules if name.startswith("fanfold")]]
+        """
+    )
+
+    assert stage.call(name) == [True, []]
+    stage.service.close()

@@ -1,0 +1,2 @@
+"""stub for now"""
+def run(*a): return []
