@@ -26,7 +26,7 @@ from werkzeug.wrappers import Request, Response
 
 from fanfold.local import wsgi
 from fanfold.local.awslambda import Lambda
-from fanfold.local.awslambda.api import error_response
+from fanfold.local.awslambda.api import error_response, json_object
 from fanfold.local.protocol import ServiceError
 from fanfold.local.stepfunctions import StepFunctions
 
@@ -147,7 +147,7 @@ class FrontDoor:
     def _states(self, request: Request) -> Response:
         operation = request.headers["X-Amz-Target"].removeprefix(_STATES)
         try:
-            body = _json_object(request)
+            body = json_object(request)
             return _states_response(self._stepfunctions.handle(operation, body))
         except ServiceError as error:
             return _states_response({"__type": error.code, "message": error.message}, error)
@@ -193,16 +193,6 @@ def isolated_session(region: str) -> boto3.session.Session:
 def _children(concurrency: int) -> int:
     """Tell how many children of a map run side by side: enough that no environment waits for the engine."""
     return 2 * concurrency + 2
-
-
-def _json_object(request: Request) -> dict[str, Any]:
-    try:
-        body = json.loads(request.get_data(cache=False) or b"{}")
-    except ValueError as error:
-        raise ServiceError("SerializationException", f"The request body is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise ServiceError("SerializationException", "The request body is not a JSON object.")
-    return body
 
 
 def _states_response(body: dict[str, Any], error: ServiceError | None = None) -> Response:

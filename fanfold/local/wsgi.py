@@ -127,6 +127,7 @@ class Chunks(io.RawIOBase):
 class Handler(MotoRequestHandler):
     """One connection: request after request until the client closes it or falls silent."""
 
+    server: Server  # type: ignore[assignment]  # not werkzeug's
     protocol_version = "HTTP/1.1"
     timeout = _IDLE_SECONDS
     wbufsize = -1

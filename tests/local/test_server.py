@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import io
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -23,13 +24,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fanfold.local.server import Endpoint
-from fanfold.local.wsgi import Body, ClientGone, Server
+from fanfold.local.wsgi import Body, Chunks, ClientGone, Handler, Server
 
 ROLE = "arn:aws:iam::123456789012:role/any"
-SIGNED = {
-    "Authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/s3/aws4_request, "
+AUTHORIZATION = (
+    "Authorization: AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/s3/aws4_request, "
     "SignedHeaders=host, Signature=none"
-}
+)
+SIGNED = dict([AUTHORIZATION.split(": ", 1)])
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +79,25 @@ def create_function(endpoint: Endpoint, name: str, source: str, timeout: int = 3
     )
 
 
-def test_it_listens_on_loopback_only_unless_told_otherwise(endpoint: Endpoint) -> None:
-    assert address(endpoint)[0] == "127.0.0.1"
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 on its loopback device")
+def test_it_listens_on_one_address_unless_told_otherwise(endpoint: Endpoint, tmp_path: Path) -> None:
+    """127.0.0.2 stands for every other address of this machine."""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", address(endpoint)[1]), timeout=5)
+
+    with Endpoint(host="0.0.0.0", log_dir=tmp_path) as open_to_all:
+        connection = http.client.HTTPConnection("127.0.0.2", address(open_to_all)[1], timeout=10)
+        connection.request("GET", "/", headers=SIGNED)
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
+def test_where_the_logs_are_is_told(endpoint: Endpoint, tmp_path: Path) -> None:
+    with Endpoint(log_dir=tmp_path / "logs") as told, Endpoint() as untold:
+        scratch = untold.log_dir
+        assert [told.log_dir, scratch.is_dir()] == [tmp_path / "logs", True]
+
+    assert not scratch.exists()
 
 
 def test_s3_keeps_keys_metadata_and_bytes(endpoint: Endpoint) -> None:
@@ -234,6 +253,11 @@ def test_a_chunked_upload_is_taken(endpoint: Endpoint, connection: http.client.H
         b"PUT /bucket/x HTTP/1.1\r\nContent-Length: many\r\n\r\n",
         b"PUT /bucket/x HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"PUT /bucket/x HTTP/1.1\r\nContent-Length: 99999999999999\r\n\r\n",
+        b"PUT /bucket/x HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"PUT /bucket/x HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nabc",
+        b"PUT /bucket/x HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nX-Amz-Target: AWSStepFunctions.ListStateMachines\r\nContent-Length: 50000\r\n\r\n"
+        + b"[" * 50_000,
         b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n",
         b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
         b"POST /2015-03-31/functions/%ff%00/invocations HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
@@ -251,6 +275,47 @@ def test_malformed_requests_are_refused_and_harm_nobody(endpoint: Endpoint, rubb
 
     assert b" 200 " not in answer.split(b"\n")[0]
     assert endpoint.client("s3").list_buckets()["Buckets"][0]["Name"] == "bucket"
+
+
+@pytest.mark.parametrize(
+    ("chunks", "status"),
+    [
+        (b"5\r\nab", None),
+        (b"5\r\nabcde\r\n", None),
+        (b"5\r\nabcde", None),
+        (b"", None),
+        (b"5\r\nabcdefgh\r\n0\r\n\r\n", b"400"),
+        (b"five\r\nabcde\r\n0\r\n\r\n", b"400"),
+        (b"-5\r\nabcde\r\n0\r\n\r\n", b"400"),
+        (b"ffffffffffffffff\r\nabcde\r\n", b"400"),
+        (b"5" * 10_000, b"400"),
+    ],
+)
+def test_a_chunked_upload_that_breaks_off_stores_nothing(
+    endpoint: Endpoint, chunks: bytes, status: bytes | None
+) -> None:
+    head = f"PUT /bucket/broken HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n{AUTHORIZATION}\r\n\r\n"
+    with socket.create_connection(address(endpoint), timeout=20) as client:
+        client.sendall(head.encode() + chunks)
+        client.shutdown(socket.SHUT_WR)
+        answer = client.makefile("rb").read()
+
+    assert (answer.split()[1] if answer else None) == status
+    assert keys(endpoint, "broken") == []
+
+
+def test_requests_sent_ahead_are_answered_in_order(endpoint: Endpoint) -> None:
+    requests = [
+        f"PUT /bucket/ahead HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n{AUTHORIZATION}\r\n\r\none",
+        "POST /2015-03-31/functions/missing/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+        f"GET /bucket/ahead HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{AUTHORIZATION}\r\n\r\n",
+    ]
+    with socket.create_connection(address(endpoint), timeout=20) as client:
+        client.sendall("".join(requests).encode())
+        answer = client.makefile("rb").read()
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"404", b"200"]
+    assert answer.endswith(b"\r\n\r\none")
 
 
 @pytest.mark.parametrize("part", [b"", b"x" * 500, b"a line\n"])
@@ -363,6 +428,16 @@ def test_a_body_that_ends_early_is_an_error() -> None:
         body.read()
 
 
+@given(st.lists(st.binary(min_size=1, max_size=30), max_size=8), st.lists(st.integers(1, 50), max_size=10))
+def test_chunks_become_one_body(parts: list[bytes], sizes: list[int]) -> None:
+    wire = b"".join(b"%X;note=1\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+    body = io.BufferedReader(Chunks(io.BufferedReader(io.BytesIO(wire))))
+
+    read = [body.read(size) for size in sizes]
+
+    assert b"".join(read) + body.read() == b"".join(parts)
+
+
 @pytest.fixture
 def small_server() -> Iterator[Callable[[Any], http.client.HTTPConnection]]:
     """Serve a WSGI application of the test."""
@@ -420,3 +495,101 @@ def test_an_application_that_raises_is_an_internal_failure_and_the_next_request_
         answers.append((response.status, response.read()[:2]))
 
     assert [answers[0][0], answers[1]] == [500, (200, b"ok")]
+
+
+def fine(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    start_response("200 OK", [])
+    return [b"fi", b"ne"]
+
+
+def test_an_old_client_gets_no_chunks(small_server: Callable[[Any], Any]) -> None:
+    connection = small_server(fine)
+    with socket.create_connection((connection.host, connection.port), timeout=10) as client:
+        client.sendall(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        head, _, body = client.makefile("rb").read().partition(b"\r\n\r\n")
+
+    assert [b"chunked" in head, b"Connection: close" in head, body] == [False, True, b"fine"]
+
+
+@pytest.mark.parametrize(
+    "part", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost:", b"PUT / HTTP/1.1\r\nContent-Length: 9\r\n\r\nx"]
+)
+def test_a_client_that_falls_silent_is_let_go(
+    small_server: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch, part: bytes
+) -> None:
+    def reads(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [environ["wsgi.input"].read()]
+
+    monkeypatch.setattr(Handler, "timeout", 0.05)
+    connection = small_server(reads)
+    with socket.create_connection((connection.host, connection.port), timeout=10) as client:
+        client.sendall(part)
+        assert client.makefile("rb").read() == b""
+
+
+def test_a_client_that_takes_no_answer_is_let_go(
+    small_server: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = threading.Event()
+
+    def endless(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        try:
+            while True:
+                yield b"x" * (1 << 20)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(Handler, "timeout", 0.05)
+    connection = small_server(endless)
+    with socket.create_connection((connection.host, connection.port), timeout=10) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert ended.wait(10)
+
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_those_who_wait_longest_without_a_request_make_room(
+    small_server: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fanfold.local.wsgi._MOST_CONNECTIONS", 3)
+    connection = small_server(fine)
+    place = connection.host, connection.port
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(place, timeout=10)) for _ in range(3)]
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == b"fine"
+        assert silent[0].recv(1) == b""
+
+        silent[1].sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        assert silent[1].makefile("rb").read(15) == b"HTTP/1.1 200 OK"
+
+
+_FEW_FILES = """
+import os, resource, socket, sys
+from http.client import HTTPConnection
+from fanfold.local.wsgi import Server
+
+def fine(environ, start_response):
+    start_response("200 OK", [])
+    return [b"fine"]
+
+server = Server("127.0.0.1", 0)
+server.start(fine)
+crowd = [socket.socket() for _ in range(20)]
+last = HTTPConnection("127.0.0.1", server.server_address[1], timeout=20)
+last.sock = socket.socket()
+resource.setrlimit(resource.RLIMIT_NOFILE, (last.sock.fileno() + 10, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+for each in (*crowd, last.sock):
+    each.connect(server.server_address)
+last.request("GET", "/")
+print(last.getresponse().read())
+"""
+
+
+def test_a_process_without_a_free_descriptor_makes_room_too() -> None:
+    """In a process of its own, whose limit of open files is lowered."""
+    ran = subprocess.run([sys.executable, "-c", _FEW_FILES], capture_output=True, text=True, timeout=60, check=True)
+
+    assert ran.stdout == "b'fine'\n"

@@ -54,7 +54,7 @@ class Api:
 
     def create_function(self, request: Request, _name: str) -> Response:
         """Create a function from an uploaded archive."""
-        body = _body(request)
+        body = json_object(request)
         code = body.get("Code", {})
         config = shape.new_config(body)
         task, facts = self._lambda.unpack(self._archive(code))
@@ -75,13 +75,13 @@ class Api:
     def update_configuration(self, request: Request, name: str) -> Response:
         """Change settings; environments under way end with their invocation."""
         deployed = self._find(request, name)
-        config = shape.changed_config(deployed.config, _body(request))
+        config = shape.changed_config(deployed.config, json_object(request))
         return _json(shape.configuration(self._lambda.deploy(config, deployed.code, new=False)))
 
     def update_code(self, request: Request, name: str) -> Response:
         """Replace the code by an uploaded archive."""
         deployed = self._find(request, name)
-        task, facts = self._lambda.unpack(self._archive(_body(request)))
+        task, facts = self._lambda.unpack(self._archive(json_object(request)))
         config: FunctionConfig = replace(deployed.config, task=(task,))
         return _json(shape.configuration(self._lambda.deploy(config, facts, new=False)))
 
@@ -140,10 +140,11 @@ def error_response(error: ServiceError) -> Response:
     return Response(json.dumps(body), error.status, {"x-amzn-ErrorType": error.code}, content_type="application/json")
 
 
-def _body(request: Request) -> dict[str, Any]:
+def json_object(request: Request) -> dict[str, Any]:
+    """Return the body of a request, a JSON object; raises ServiceError (SerializationException)."""
     try:
         body = json.loads(request.get_data(cache=False) or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ServiceError("SerializationException", f"The request body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise ServiceError("SerializationException", "The request body is not a JSON object.")
