@@ -93,7 +93,9 @@ class Chunks(io.RawIOBase):
 
     def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream = stream
-        self._chunk: Body | None = None
+        self._chunk = Body(stream, 0)
+        self._begun = False
+        self._ended = False
         self._room = _MAX_BODY
 
     def readable(self) -> bool:
@@ -102,7 +104,7 @@ class Chunks(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read the next bytes, of one chunk at most; none after the last."""
-        if self._chunk is None or not self._chunk.remaining:
+        if not self._chunk.remaining and not self._ended:
             self._chunk = self._next()
         data = self._chunk.read(len(buffer))
         buffer[: len(data)] = data
@@ -110,15 +112,16 @@ class Chunks(io.RawIOBase):
 
     def _next(self) -> Body:
         """Return the next chunk; trailers after the last, the empty one, are left to the connection's end."""
-        if self._chunk is not None and self._line():
+        if self._begun and self._line():
             raise BrokenBody("a chunk of the request body is longer than it says")
-        length = self._line().partition(b";")[0].strip()
-        if not _CHUNK_LENGTH.fullmatch(length):
-            raise BrokenBody(f"a chunk of the request body begins with {length[:20]!r} instead of its length")
-        self._room -= int(length, 16)
+        digits = self._line().partition(b";")[0].strip()
+        if not _CHUNK_LENGTH.fullmatch(digits):
+            raise BrokenBody(f"a chunk of the request body begins with {digits[:20]!r} instead of its length")
+        length = int(digits, 16)
+        self._begun, self._ended, self._room = True, length == 0, self._room - length
         if self._room < 0:
             raise BrokenBody(f"a body may have at most {_MAX_BODY} bytes")
-        return Body(self._stream, int(length, 16))
+        return Body(self._stream, length)
 
     def _line(self) -> bytes:
         return Body(self._stream, _MAX_LINE).readline().rstrip(b"\r\n")
