@@ -20,7 +20,8 @@ from typing import Any
 
 from peers import contest, handler
 from peers.fanfold_process import Fanfold
-from peers.site import BUCKET, Site
+from peers.memory import megabytes
+from peers.site import BUCKET, MapFailed, Site
 from rows import Row, Target, arguments, facts, finish, interleave, rows_table
 
 CORES = os.cpu_count() or 1
@@ -51,8 +52,10 @@ class Sizes:
 
     def scaled(self, factor: float) -> Sizes:
         """Return smaller sizes that run once."""
-        counts = (max(int(count * factor), 1) for count in (self.busy, self.single, self.batched))
-        return Sizes(*counts, tuple(max(int(count * factor), 1) for count in self.growth), 1, 1)
+        busy, single, batched, *growth = (
+            max(int(count * factor), 1) for count in (self.busy, self.single, self.batched, *self.growth)
+        )
+        return Sizes(busy, single, batched, tuple(growth), busy_repeats=1, repeats=1)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,13 @@ class Ours:
         """Upload the case's manifest and create its machine; return what runs it and tells the items a second."""
         key = self._site.upload(f"{case.name}-{case.items}.jsonl", _lines(case.items))
         machine = self._site.machine(_definition(case, key))
-        return lambda: case.items / self._site.run(machine)
+        return lambda: case.items / self._seconds(case, machine)
+
+    def _seconds(self, case: Case, machine: str) -> float:
+        execution = self._site.run(machine)
+        if (succeeded := self._site.succeeded(execution)) != case.items:
+            raise MapFailed(f"{succeeded} of {case.items} items succeeded")
+        return execution.seconds
 
 
 def main() -> int:
@@ -94,7 +103,7 @@ def main() -> int:
     scale = options.scale or (0.1 if options.quick else None)
     about = facts(PACKAGES)
     if options.peer:
-        rows = contest.run(scale or 1, about)
+        rows, about["skipped"] = contest.run(scale or 1, CORES)
     else:
         rows = measure(Sizes().scaled(scale) if scale else Sizes())
     return finish(rows, about, options.json)
@@ -141,7 +150,7 @@ def against_pool(  # noqa: PLR0913, PLR0917 - a comparison has its two sides, it
 
 
 def growth(sizes: Sizes) -> list[Row]:
-    """Run ever larger manifests, all in one fresh endpoint a round; time an item must not grow, nor memory past 300 MB."""
+    """Run ever larger manifests, a fresh endpoint a round: time an item must not grow, nor memory past 300 MB."""
     rounds = [_growth_round(sizes.growth) for _ in range(sizes.repeats)]
     micros = {items: statistics.median(each.micros[items] for each in rounds) for items in sizes.growth}
     rows = [
@@ -171,9 +180,9 @@ def _growth_round(steps: tuple[int, ...]) -> _Round:
     with Fanfold(CORES) as endpoint:
         ours = Ours(endpoint, "noop")
         runs = {items: ours.prepare(Case("noop", items, 100)) for items in steps}
-        before = endpoint.memory("VmRSS")
+        before = megabytes(endpoint.pid, "VmRSS")
         micros = {items: 1e6 / run() for items, run in runs.items()}
-        return _Round(micros, before, endpoint.memory("VmHWM"))
+        return _Round(micros, before, megabytes(endpoint.pid, "VmHWM"))
 
 
 def _memory_row(items: int, rounds: list[_Round]) -> Row:

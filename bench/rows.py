@@ -113,7 +113,9 @@ def interleave(cases: Mapping[str, Callable[[], float]], repeats: int) -> dict[s
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """Return the command line all benchmarks share."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, one repeat: for a look, not for the README")
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller sizes, one repeat: for a look, not for the README"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, too")
     return parser
 

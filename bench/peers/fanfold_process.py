@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -28,14 +27,6 @@ class Fanfold:
         theirs.close()
         self.url = str(self._line.recv())
         self.pid = int(self._process.pid or 0)
-
-    def memory(self, field: str) -> float | None:
-        """Return ``VmRSS`` (now) or ``VmHWM`` (the peak so far) in MB; ``None`` where there is no /proc."""
-        status = Path(f"/proc/{self.pid}/status")
-        if not status.exists():
-            return None
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(lines[field].split()[0]) / 1024
 
     def __enter__(self) -> Self:
         """Return the endpoint, which listens already."""

@@ -1,4 +1,4 @@
-"""The functions that all contestants run: the endpoint and the emulators as Lambda, the process pool as a plain call."""
+"""The functions all contestants run: the endpoint and the emulators as Lambda, the process pool by a plain call."""
 
 from __future__ import annotations
 

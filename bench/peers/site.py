@@ -9,6 +9,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,21 @@ class MapFailed(Exception):
     """A map that did not succeed: how it ended and why, as the API tells it."""
 
 
+@dataclass(frozen=True)
+class Execution:
+    """An execution that succeeded.
+
+    Attributes:
+        seconds: from before StartExecution to the ``stopDate`` the endpoint gives (the same clock), so that looking
+            seldom costs no accuracy.
+        output: JSON.
+    """
+
+    arn: str
+    seconds: float
+    output: str
+
+
 class Site:
     """The clients of one endpoint, with the bench's functions and bucket made in it.
 
@@ -34,15 +50,17 @@ class Site:
     """
 
     def __init__(self, url: str) -> None:
-        session = isolated_session("us-east-1")
-        config = Config(proxies={}, read_timeout=120, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+        session: Any = isolated_session("us-east-1")
+        config = Config(
+            proxies={}, read_timeout=120, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}
+        )
         self._s3, self._lambda, self._states = (
             session.client(service, endpoint_url=url, config=config) for service in ("s3", "lambda", "stepfunctions")
         )
         self._s3.create_bucket(Bucket=BUCKET)
 
     def deploy(self, name: str, seconds: int = 300) -> str:
-        """Create the function ``name`` of the handler module, wait until it is active, and return its name."""
+        """Create the function ``name`` of the handler module and return its name; raises MapFailed where it cannot."""
         self._lambda.create_function(
             FunctionName=name,
             Runtime="python3.13",
@@ -51,7 +69,10 @@ class Site:
             Timeout=seconds,
             Code={"ZipFile": _archive()},
         )
-        self._lambda.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+        while (told := self._lambda.get_function_configuration(FunctionName=name)).get("State") == "Pending":
+            time.sleep(_POLL_SECONDS)
+        if told.get("State", "Active") != "Active":
+            raise MapFailed(f"its function is {told['State']}: {told.get('StateReason', 'it does not say why')}")
         return name
 
     def upload(self, key: str, lines: Iterable[str]) -> str:
@@ -69,22 +90,23 @@ class Site:
         )
         return str(created["stateMachineArn"])
 
-    def run(self, machine: str, patience: float = 600) -> float:
-        """Run a state machine to its end and return the seconds it took.
-
-        They count from before StartExecution to the ``stopDate`` the endpoint gives (the same clock), so that looking
-        seldom costs no accuracy. Raises MapFailed, also for one that has not ended within ``patience`` seconds.
-        """
+    def run(self, machine: str, patience: float = 600) -> Execution:
+        """Run a state machine to its end; raises MapFailed, also for one not at its end in ``patience`` seconds."""
         began = time.time()
         arn = self._states.start_execution(stateMachineArn=machine)["executionArn"]
         while time.time() < began + patience:
             told = self._states.describe_execution(executionArn=arn)
             if told["status"] == "SUCCEEDED":
-                return float(told["stopDate"].timestamp() - began)
+                return Execution(arn, told["stopDate"].timestamp() - began, told["output"])
             if told["status"] != "RUNNING":
                 raise MapFailed(f"{told['status']}: {told.get('error', '')} {told.get('cause', '')}".strip())
             time.sleep(_POLL_SECONDS)
         raise MapFailed(f"still running after {patience:.0f} s")
+
+    def succeeded(self, execution: Execution) -> int:
+        """Return how many items the execution's map counts as succeeded."""
+        (run,) = self._states.list_map_runs(executionArn=execution.arn)["mapRuns"]
+        return int(self._states.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]["succeeded"])
 
 
 def _archive() -> bytes:

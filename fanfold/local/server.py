@@ -48,6 +48,10 @@ _READ_SECONDS = 930  # a synchronous invocation may take 900
 class Endpoint:
     """AWS on this machine: S3, DynamoDB, EventBridge, CloudWatch by moto, Step Functions and Lambda by us.
 
+    Several may serve side by side in one process. Each has its own address, state machines, executions, functions and
+    logs; but what moto keeps (buckets, objects, tables) is one world a process, seen through all of them from the first
+    that opens to the last that closes, which empties it. Whoever needs worlds apart needs processes apart.
+
     Attributes:
         url: where it listens.
         region: the Region of everything in it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import textwrap
 import time
@@ -218,6 +219,24 @@ def test_an_edited_handler_is_seen_by_the_next_cold_start(endpoint: Endpoint, pr
     assert endpoint.functions.invoke(fresh.functions["Greet"], b'{"name": "bob"}').payload == b'"good morning bob!"'
 
 
+def test_a_stack_deployed_again_is_updated_and_keeps_its_data(endpoint: Endpoint, project: Path) -> None:
+    s3, dynamodb = endpoint.client("s3"), endpoint.client("dynamodb")
+    first = deploy(endpoint, project / "template.yaml", stack_name="twice")
+    assert json.loads(endpoint.functions.invoke("twice-greet", b"{}").payload)[0]["SECOND"] == "bob"
+    s3.put_object(Bucket=first.buckets["Input"], Key="kept", Body=b"")
+    dynamodb.put_item(TableName=first.tables["Seen"], Item={"key": {"S": "kept"}})
+    (project / "flow.asl.json").write_text(json.dumps(FLOW | {"Comment": "edited"}))
+
+    again = deploy(endpoint, project / "template.yaml", stack_name="twice", parameters={"Names": "x,y"})
+
+    flow = endpoint.client("stepfunctions").describe_state_machine(stateMachineArn=again.outputs["Flow"])
+    assert again == dataclasses.replace(first, outputs=first.outputs | {"Joined": "x|y"})
+    assert json.loads(endpoint.functions.invoke("twice-greet", b"{}").payload)[0]["SECOND"] == "y"
+    assert json.loads(flow["definition"])["Comment"] == "edited"
+    assert s3.list_objects_v2(Bucket=again.buckets["Input"])["KeyCount"] == 1
+    assert dynamodb.scan(TableName=again.tables["Seen"])["Count"] == 1
+
+
 def test_parameters_change_what_is_built(endpoint: Endpoint, project: Path) -> None:
     parameters = {"Greeting": "", "Names": "x,y,z"}
 
@@ -255,6 +274,7 @@ def test_parameters_that_do_not_fit_are_errors(
         ("Outputs: {}", "not a CloudFormation template, it has no Resources"),
         ("Resources: {B: {Type: AWS::S3::Bucket, Properties: {BucketName: !Ref Nobody}}}", "refers to 'Nobody'"),
         ("Resources: {B: {Type: AWS::S3::Bucket, Properties: {BucketName: !Ref B}}}", "circular names: B -> B"),
+        ("Resources: {B: {Type: AWS::S3::Bucket, Properties: {BucketName: x}}}", "B: .*InvalidBucketName"),
         ("Resources: {B: {Type: AWS::S3::Bucket, Condition: Maybe}}", "there is no condition 'Maybe'"),
         (
             "{Resources: {B: {Type: AWS::S3::Bucket}}, Outputs: {O: {Value: !GetAtt B.Colour}}}",

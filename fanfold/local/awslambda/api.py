@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from werkzeug.wrappers import Request, Response
 
 from fanfold.local.awslambda import shape
-from fanfold.local.awslambda.config import FunctionConfig
+from fanfold.local.awslambda.naming import LATEST
 from fanfold.local.protocol import ServiceError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_EVENT = 1024 * 1024  # bytes of an asynchronous event
 _PAGE = 50
+_COUNT = re.compile("[1-9][0-9]{0,4}")
 _FUNCTIONS = "/2015-03-31/functions"
 
 _Operation = Callable[["Api", Request, str], Response]
@@ -54,10 +55,9 @@ class Api:
 
     def create_function(self, request: Request, _name: str) -> Response:
         """Create a function from an uploaded archive."""
-        body = json_object(request)
-        code = body.get("Code", {})
+        body = _request("CreateFunction", request)
         config = shape.new_config(body)
-        task, facts = self._lambda.unpack(self._archive(code))
+        task, facts = self._lambda.unpack(self._archive(body["Code"]))
         deployed = self._lambda.deploy(replace(config, task=(task,)), facts, new=True)
         return _json(shape.configuration(deployed), HTTPStatus.CREATED)
 
@@ -75,19 +75,28 @@ class Api:
     def update_configuration(self, request: Request, name: str) -> Response:
         """Change settings; environments under way end with their invocation."""
         deployed = self._find(request, name)
-        config = shape.changed_config(deployed.config, json_object(request))
+        body = _request("UpdateFunctionConfiguration", request, name)
+        _check_revision(deployed, body)
+        config = shape.changed_config(deployed.config, body)
         return _json(shape.configuration(self._lambda.deploy(config, deployed.code, new=False)))
 
     def update_code(self, request: Request, name: str) -> Response:
         """Replace the code by an uploaded archive."""
         deployed = self._find(request, name)
-        task, facts = self._lambda.unpack(self._archive(json_object(request)))
-        config: FunctionConfig = replace(deployed.config, task=(task,))
-        return _json(shape.configuration(self._lambda.deploy(config, facts, new=False)))
+        body = _request("UpdateFunctionCode", request, name)
+        _check_revision(deployed, body)
+        task, facts = self._lambda.unpack(self._archive(body))
+        config = replace(shape.changed_config(deployed.config, body), task=(task,))
+        if not body.get("DryRun"):
+            deployed = self._lambda.deploy(config, facts, new=False)
+        return _json(shape.configuration(deployed))
 
     def delete_function(self, request: Request, name: str) -> Response:
         """Delete a function."""
-        self._lambda.delete(name, request.args.get("Qualifier", ""))
+        qualifier = request.args.get("Qualifier", "")
+        if qualifier == LATEST:
+            raise shape.invalid(f"{LATEST} version cannot be deleted without deleting the function.")
+        self._lambda.delete(name, qualifier)
         return Response(status=HTTPStatus.NO_CONTENT)
 
     def invoke(self, request: Request, name: str) -> Response:
@@ -106,7 +115,7 @@ class Api:
         return self._answer(deployed, request, payload)
 
     def _answer(self, deployed: Deployed, request: Request, payload: bytes) -> Response:
-        outcome = self._lambda.invoke(deployed.config.name, payload)
+        outcome = self._lambda.invoke(deployed.config.name, payload, _client_context(request))
         headers = {"X-Amz-Executed-Version": outcome.executed_version}
         if outcome.function_error:
             headers["X-Amz-Function-Error"] = outcome.function_error
@@ -119,7 +128,7 @@ class Api:
 
     def _archive(self, code: dict[str, Any]) -> bytes:
         if "ZipFile" in code:
-            return base64.b64decode(code["ZipFile"])
+            return _base64(code["ZipFile"], "ZipFile")
         if "S3Bucket" in code and "S3Key" in code:
             return self._uploaded(code)
         raise shape.invalid("Please provide a source for function code: ZipFile, or S3Bucket and S3Key.")
@@ -151,20 +160,64 @@ def json_object(request: Request) -> dict[str, Any]:
     return body
 
 
+def _request(operation: str, request: Request, name: str = "") -> dict[str, Any]:
+    """Return the members a request gives, once they have the types of the API's model."""
+    given = {key: value for key, value in json_object(request).items() if value is not None}
+    body = given | ({"FunctionName": name} if name else {})
+    shape.check(operation, body)
+    if body.get("Publish"):
+        raise shape.invalid(f"{operation} cannot publish: this endpoint keeps no versions but {LATEST}.")
+    return body
+
+
+def _check_revision(deployed: Deployed, body: dict[str, Any]) -> None:
+    if body.get("RevisionId", deployed.revision) != deployed.revision:
+        message = (
+            f"The RevisionId given is not that of the function, which is {deployed.revision}: get it and try again."
+        )
+        raise ServiceError("PreconditionFailedException", message, HTTPStatus.PRECONDITION_FAILED)
+
+
+def _client_context(request: Request) -> str:
+    """Return the caller's client context as JSON in one line of ASCII; empty when there is none."""
+    header = request.headers.get("X-Amz-Client-Context")
+    if not header:
+        return ""
+    try:
+        context = json.loads(base64.b64decode(header, validate=True))
+    except (ValueError, RecursionError):
+        context = None
+    if not isinstance(context, dict):
+        message = "Could not parse client context: it must be a JSON object in Base64"
+        raise ServiceError("InvalidRequestContentException", message)
+    return json.dumps(context)
+
+
+def _base64(text: str, name: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ServiceError("SerializationException", f"{name} is not Base64: {error}") from None
+
+
 def _check_payload(payload: bytes, kind: str) -> None:
     if kind == "Event" and len(payload) > _MAX_EVENT:
         message = f"{len(payload)} byte payload is too large for the Event invocation type (limit {_MAX_EVENT} bytes)"
         raise ServiceError("RequestTooLargeException", message, 413)
     try:
-        json.loads(payload or b"{}")
-    except ValueError as error:
+        json.loads(payload or b"{}", parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         message = f"Could not parse request body into json: Could not parse payload into json: {error}"
         raise ServiceError("InvalidRequestContentException", message) from None
 
 
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
 def _integer(text: str, name: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise shape.invalid(f"{name} must be a number of at least 1, not {text!r}.")
+    if not _COUNT.fullmatch(text):
+        raise shape.invalid(f"{name} must be a number from 1 to 99999, not {text[:20]!r}.")
     return int(text)
 
 

@@ -6,11 +6,14 @@ import base64
 import hashlib
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from fanfold.local.awslambda.config import Mount
 from fanfold.local.protocol import ServiceError
+
+_MAX_UNPACKED = 262_144_000  # bytes; Lambda's quota
 
 
 @dataclass(frozen=True)
@@ -24,17 +27,27 @@ class CodeFacts:
 def unpack(archive: bytes, folder: Path) -> CodeFacts:
     """Unpack the zip ``archive`` into ``folder``.
 
-    Raises ServiceError (InvalidParameterValueException) when it is not a zip archive.
+    Raises ServiceError (InvalidParameterValueException) when it is no zip archive, empty or too large.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            _check(opened)
             opened.extractall(folder)  # members that point outside end up inside
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ServiceError(
             "InvalidParameterValueException",
             f"Could not unzip uploaded file. Please check your file, then try to upload again. ({error})",
         ) from None
     return CodeFacts(len(archive), _encoded(hashlib.sha256(archive)))
+
+
+def _check(archive: zipfile.ZipFile) -> None:
+    size = sum(member.file_size for member in archive.infolist())
+    if size > _MAX_UNPACKED:
+        message = f"Unzipped size must be smaller than {_MAX_UNPACKED} bytes, not {size}"
+        raise ServiceError("InvalidParameterValueException", message)
+    if not archive.infolist():
+        raise ServiceError("InvalidParameterValueException", "Uploaded file must be a non-empty zip")
 
 
 def facts(mounts: tuple[Mount, ...]) -> CodeFacts:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
 
 from fanfold.local.awslambda import naming
 from fanfold.local.awslambda.config import FunctionConfig
@@ -45,11 +50,17 @@ def configuration(deployed: Deployed) -> dict[str, Any]:
     }
 
 
+def check(operation: str, body: Mapping[str, Any]) -> None:
+    """Raise ServiceError (ValidationException) when a request has not the members and types of the API's model."""
+    report = ParamValidator().validate(body, _model().shape_for(f"{operation}Request"))
+    if report.has_errors():
+        raise ServiceError("ValidationException", f"{operation}: {report.generate_report()}")
+
+
 def new_config(body: Mapping[str, Any]) -> FunctionConfig:
     """Read a CreateFunction request; the code is added by the caller."""
-    missing = [name for name in ("FunctionName", "Handler", "Runtime", "Role") if not body.get(name)]
-    if missing:
-        raise invalid(f"CreateFunction needs {', '.join(missing)}.")
+    if "Handler" not in body or "Runtime" not in body:
+        raise invalid("A function made of an archive needs a Runtime and a Handler.")
     name = naming.parse(str(body["FunctionName"])).name
     config = FunctionConfig(name, str(body["Handler"]), (), role=str(body["Role"]))
     return changed_config(config, body)
@@ -71,6 +82,12 @@ def changed_config(config: FunctionConfig, body: Mapping[str, Any]) -> FunctionC
     if not changed.runtime.startswith("python3"):
         raise invalid(f"Runtime {changed.runtime} does not run here: this endpoint runs Python functions only.")
     return changed
+
+
+@functools.cache
+def _model() -> ServiceModel:
+    """Read botocore's model of the API, without a session, which would ask for the user's AWS profile."""
+    return ServiceModel(Loader().load_service_model("lambda", "service-2"))
 
 
 def invalid(message: str) -> ServiceError:

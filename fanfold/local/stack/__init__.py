@@ -46,6 +46,9 @@ def deploy(
 ) -> Stack:
     """Stand the template up on ``endpoint``; functions run from the folders the template names, as they are.
 
+    Deployed again it is updated: functions and state machines are replaced, buckets and tables keep what they hold, and
+    what the template no longer has stays.
+
     Raises StackError when the template has a fault, or a resource this endpoint knows nothing of.
     """
     expanded = load(template, endpoint.region, parameters)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from fanfold.local.awslambda import FunctionConfig, Mount
 from fanfold.local.protocol import ServiceError
@@ -29,7 +32,11 @@ _PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 
 
 class Creators:
-    """Creates the resources of one stack on an endpoint, in the order they need each other."""
+    """Creates the resources of one stack on an endpoint, in the order they need each other.
+
+    What is there already by its name is brought up to date: functions and state machines are replaced, buckets and
+    tables keep what they hold.
+    """
 
     def __init__(self, endpoint: Endpoint, template: Template, scope: Scope) -> None:
         self._endpoint = endpoint
@@ -37,7 +44,7 @@ class Creators:
         self._scope = scope
 
     def create(self) -> dict[str, dict[str, str]]:
-        """Create everything and return the physical names by type and logical id."""
+        """Create or update everything and return the physical names by type and logical id."""
         creators = {
             kinds.BUCKET: self._bucket,
             kinds.TABLE: self._table,
@@ -50,7 +57,7 @@ class Creators:
             for identity, properties in self._scope.each(kind):
                 try:
                     creator(identity, properties)
-                except ServiceError as error:
+                except (ServiceError, ClientError) as error:
                     raise StackError(f"{identity.logical_id}: {error}") from error
                 names[kind][identity.logical_id] = identity.name
         return names
@@ -70,7 +77,8 @@ class Creators:
     def _table(self, identity: Identity, properties: Mapping[str, Any]) -> None:
         dynamodb = self._endpoint.client("dynamodb")
         arguments = {name: properties[name] for name in _TABLE_ARGUMENTS if name in properties}
-        dynamodb.create_table(TableName=identity.name, **arguments)
+        with contextlib.suppress(dynamodb.exceptions.ResourceInUseException):  # an earlier deployment made it
+            dynamodb.create_table(TableName=identity.name, **arguments)
         if expiry := properties.get("TimeToLiveSpecification"):
             dynamodb.update_time_to_live(TableName=identity.name, TimeToLiveSpecification=expiry)
 
@@ -123,7 +131,12 @@ class Creators:
             "roleArn": properties["RoleArn"],
             "type": properties.get("StateMachineType", "STANDARD"),
         }
-        self._endpoint.stepfunctions.handle("CreateStateMachine", request)
+        try:
+            self._endpoint.stepfunctions.handle("CreateStateMachine", request)
+        except ServiceError as error:
+            if error.code != "StateMachineAlreadyExists":
+                raise
+            self._endpoint.stepfunctions.handle("UpdateStateMachine", request | {"stateMachineArn": identity.ref})
 
     def _definition(self, identity: Identity, properties: Mapping[str, Any]) -> str:
         if "DefinitionString" in properties:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +20,7 @@ from lambda_stage import until
 
 from fanfold.local.server import Endpoint
 
+OF_EVERY_SERVICE = {"SerializationException", "UnknownOperationException", "ValidationException"}
 ROLE = "arn:aws:iam::123456789012:role/lambda"
 
 
@@ -140,6 +145,59 @@ def test_new_code_and_settings_are_in_force_at_once(functions: Any) -> None:
     assert functions.invoke(FunctionName="changing")["Payload"].read() == b'["new", "b"]'
 
 
+def test_code_of_another_revision_is_not_replaced(functions: Any) -> None:
+    created = create(functions, "revised", "def handler(event, context): return 1")
+    newer = archive("def handler(event, context): return 2")
+
+    tried = functions.update_function_code(FunctionName="revised", ZipFile=newer, DryRun=True)
+    assert tried["RevisionId"] == created["RevisionId"]
+    assert functions.invoke(FunctionName="revised")["Payload"].read() == b"1"
+
+    updated = functions.update_function_code(FunctionName="revised", ZipFile=newer, RevisionId=created["RevisionId"])
+    assert updated["RevisionId"] != created["RevisionId"]
+    assert functions.invoke(FunctionName="revised")["Payload"].read() == b"2"
+
+    for update in (
+        lambda: functions.update_function_code(FunctionName="revised", ZipFile=newer, RevisionId="old"),
+        lambda: functions.update_function_configuration(FunctionName="revised", Timeout=5, RevisionId="old"),
+    ):
+        with pytest.raises(ClientError) as refused:
+            update()
+        assert code_of(refused) == ("PreconditionFailedException", 412)
+
+
+def test_the_handler_sees_the_callers_context(functions: Any) -> None:
+    create(functions, "context", "def handler(event, context): return context.client_context.custom")
+    context = base64.b64encode(b'{"custom":\n{"a": "\xc3\xbc"}}').decode()
+
+    answer = functions.invoke(FunctionName="context", ClientContext=context)
+
+    assert json.loads(answer["Payload"].read()) == {"a": "ü"}
+
+
+def test_the_aws_cli_creates_and_invokes(endpoint: Endpoint, functions: Any, tmp_path: Path) -> None:
+    (tmp_path / "f.zip").write_bytes(archive("def handler(event, context): return event['a'] + 1"))
+
+    made = aws(
+        endpoint,
+        *("create-function", "--function-name", "by-cli", "--runtime", "python3.13", "--role", ROLE),
+        *("--handler", "index.handler", "--zip-file", f"fileb://{tmp_path / 'f.zip'}"),
+    )
+    answer = aws(endpoint, "invoke", "--function-name", "by-cli", "--payload", '{"a": 1}', str(tmp_path / "out"))
+
+    assert [made["State"], made["MemorySize"], made["Timeout"]] == ["Active", 128, 3]
+    assert answer == {"StatusCode": 200, "ExecutedVersion": "$LATEST"}
+    assert (tmp_path / "out").read_bytes() == b"2"
+
+
+def aws(endpoint: Endpoint, *arguments: str) -> Any:
+    """Run the AWS CLI of this environment."""
+    command = [sys.executable, "-m", "awscli", "--endpoint-url", endpoint.url, "lambda", *arguments]
+    credentials = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1"}
+    ran = subprocess.run(command, env=os.environ | credentials, capture_output=True, text=True, check=True)
+    return json.loads(ran.stdout)
+
+
 def test_code_may_come_from_s3(endpoint: Endpoint, functions: Any) -> None:
     s3 = endpoint.client("s3")
     s3.create_bucket(Bucket="code")
@@ -188,7 +246,25 @@ def test_functions_are_listed_in_pages(functions: Any) -> None:
             {"FunctionName": "there", "Payload": b'"' + b"x" * (6 << 20) + b'"'},
             ("RequestTooLargeException", 413),
         ),
+        ("invoke", {"FunctionName": "there", "Payload": b"[NaN]"}, ("InvalidRequestContentException", 400)),
+        ("invoke", {"FunctionName": "there", "Payload": b"[" * 10_000}, ("InvalidRequestContentException", 400)),
+        ("invoke", {"FunctionName": "there", "ClientContext": "e30=="}, ("InvalidRequestContentException", 400)),
+        ("invoke", {"FunctionName": "there", "ClientContext": "MQ=="}, ("InvalidRequestContentException", 400)),
+        ("get_function", {"FunctionName": "missing"}, ("ResourceNotFoundException", 404)),
+        ("get_function", {"FunctionName": "there", "Qualifier": "live"}, ("ResourceNotFoundException", 404)),
         ("delete_function", {"FunctionName": "missing"}, ("ResourceNotFoundException", 404)),
+        ("delete_function", {"FunctionName": "there", "Qualifier": "$LATEST"}, ("InvalidParameterValueException", 400)),
+        ("update_function_code", {"FunctionName": "missing", "ZipFile": b""}, ("ResourceNotFoundException", 404)),
+        (
+            "update_function_code",
+            {"FunctionName": "there", "ZipFile": b"PK\5\6" + bytes(18)},
+            ("InvalidParameterValueException", 400),
+        ),
+        (
+            "update_function_code",
+            {"FunctionName": "there", "ZipFile": b"", "Publish": True},
+            ("InvalidParameterValueException", 400),
+        ),
         (
             "update_function_code",
             {"FunctionName": "there", "ZipFile": b"no zip"},
@@ -217,7 +293,41 @@ def test_what_cannot_be_done_is_answered_with_lambdas_error(
     with pytest.raises(ClientError) as refused:
         getattr(functions, operation)(**request_)
 
+    model = functions.meta.service_model.operation_model(functions.meta.method_to_api_mapping[operation])
     assert code_of(refused) == expected
+    assert expected[0] in {error.name for error in model.error_shapes} | OF_EVERY_SERVICE
+
+
+@pytest.mark.parametrize(
+    ("request_", "body", "code"),
+    [
+        ("POST ", b"no JSON", "SerializationException"),
+        ("POST ", b"[]", "SerializationException"),
+        ("POST ", b"{}", "ValidationException"),
+        ("POST ", b'{"FunctionName": "f", "Role": "r", "Code": "zip"}', "ValidationException"),
+        ("POST ", b'{"FunctionName": "f", "Role": "r", "Code": {}}', "InvalidParameterValueException"),
+        ("PUT /known/configuration", b'{"Timeout": 0}', "ValidationException"),
+        ("PUT /known/configuration", b'{"Environment": {"Variables": [1]}}', "ValidationException"),
+        ("PUT /known/code", b'{"ZipFile": "*"}', "SerializationException"),
+        ("PUT /known/code", b'{"ZipFile": "", "Architectures": []}', "ValidationException"),
+        ("GET ?MaxItems=%C2%B2", b"", "InvalidParameterValueException"),
+        ("GET ?MaxItems=0", b"", "InvalidParameterValueException"),
+        ("PATCH /known", b"", "UnknownOperationException"),
+    ],
+)
+def test_requests_no_sdk_would_send_are_answered_too(
+    endpoint: Endpoint, functions: Any, request_: str, body: bytes, code: str
+) -> None:
+    if "known" not in {function["FunctionName"] for function in functions.list_functions()["Functions"]}:
+        create(functions, "known")
+    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=20)
+
+    method, path = request_.split(" ")
+    connection.request(method, f"/2015-03-31/functions{path}", body)
+    response = connection.getresponse()
+
+    assert [response.headers["x-amzn-ErrorType"], json.loads(response.read())["Type"]] == [code, "User"]
+    connection.close()
 
 
 @pytest.mark.parametrize(
