@@ -13,6 +13,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -41,6 +42,7 @@ _NO_USER: dict[str, Any] = {
 }
 _STATES = "AWSStepFunctions."
 _LAMBDA_PATH = re.compile(r"/\d{4}-\d\d-\d\d/(functions|event-source-mappings|layers|account-settings)(/.*)?")
+_UNPRINTABLE = re.compile(r"/[^/]*[\x00-\x1f\x7f]")
 _LAMBDA_SCOPE = "/lambda/aws4_request"
 _READ_SECONDS = 930  # a synchronous invocation may take 900
 
@@ -146,6 +148,8 @@ class FrontDoor:
             return self._states(Request(environ))(environ, start_response)
         if _LAMBDA_SCOPE in environ.get("HTTP_AUTHORIZATION", "") or _LAMBDA_PATH.fullmatch(environ["PATH_INFO"]):
             return self._lambda(Request(environ))(environ, start_response)
+        if _UNPRINTABLE.match(environ["PATH_INFO"]):  # moto would take it, and its list of buckets be no XML ever after
+            return _no_bucket()(environ, start_response)
         return self._others(environ, start_response)
 
     def _states(self, request: Request) -> Response:
@@ -192,6 +196,11 @@ def isolated_session(region: str) -> boto3.session.Session:
     """Return a session that neither heeds nor needs the user's AWS profile, configuration and credentials."""
     core = botocore.session.Session(session_vars=_NO_USER)
     return boto3.session.Session(_CREDENTIAL, _CREDENTIAL, region_name=region, botocore_session=core)
+
+
+def _no_bucket() -> Response:
+    error = "<Error><Code>InvalidBucketName</Code><Message>The specified bucket is not valid.</Message></Error>"
+    return Response(error, HTTPStatus.BAD_REQUEST, content_type="application/xml")
 
 
 def _children(concurrency: int) -> int:

@@ -12,6 +12,7 @@ import logging
 import re
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
@@ -345,8 +346,9 @@ class Server(socketserver.ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what a connection failed of; the server goes on."""
-        _log.exception("connection of %s failed", client_address)
+        """Log what a connection failed of, a client that went away for debug output only; the server goes on."""
+        level = logging.DEBUG if isinstance(sys.exc_info()[1], OSError) else logging.ERROR
+        _log.log(level, "connection of %s failed", client_address, exc_info=True)
 
     def close(self) -> None:
         """Stop listening and close every connection."""

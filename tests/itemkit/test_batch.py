@@ -251,7 +251,7 @@ def test_near_the_deadline_the_rest_is_deferred_and_nothing_is_cut_off():
         return shout(item, body, options)
 
     store = MemoryStore({f"s3://in/{n}": b"a" for n in range(100)})
-    task = replace(TASK, operation=replace(OPERATION, process=slow), deadline=time.monotonic() + 0.6, reserve=0.1)
+    task = replace(TASK, operation=replace(OPERATION, process=slow), deadline=time.monotonic() + 2.5, reserve=0.5)
 
     records = run_batch(items(*map(str, range(100))), task, store)
 

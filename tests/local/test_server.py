@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fanfold.local.server import Endpoint
@@ -30,6 +30,11 @@ ROLE = "arn:aws:iam::123456789012:role/any"
 AUTHORIZATION = (
     "Authorization: AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/s3/aws4_request, "
     "SignedHeaders=host, Signature=none"
+)
+WELL_FORMED = (
+    f"PUT /bucket/spoilt HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n{AUTHORIZATION}\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    'POST /2015-03-31/functions HTTP/1.1\r\nHost: x\r\nContent-Length: 21\r\n\r\n{"FunctionName": "f"}',
+    "POST / HTTP/1.1\r\nX-Amz-Target: AWSStepFunctions.ListStateMachines\r\nContent-Length: 2\r\n\r\n{}",
 )
 SIGNED = dict([AUTHORIZATION.split(": ", 1)])
 
@@ -316,6 +321,39 @@ def test_requests_sent_ahead_are_answered_in_order(endpoint: Endpoint) -> None:
 
     assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"404", b"200"]
     assert answer.endswith(b"\r\n\r\none")
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> bytes:
+    """Return a request with bytes lost, changed and added."""
+    request = bytearray(draw(st.sampled_from(WELL_FORMED)).encode())
+    for _ in range(draw(st.integers(1, 5))):
+        start = draw(st.integers(0, len(request)))
+        request[start : start + draw(st.integers(0, 20))] = draw(st.binary(max_size=20))
+    return bytes(request)
+
+
+@settings(max_examples=60, deadline=None)
+@given(spoilt(), st.booleans())
+def test_whatever_arrives_the_next_client_is_served(endpoint: Endpoint, request_: bytes, waits: bool) -> None:
+    with contextlib.suppress(OSError), socket.create_connection(address(endpoint), timeout=20) as client:
+        client.sendall(request_)
+        client.shutdown(socket.SHUT_WR)
+        if waits:
+            client.recv(100)
+
+    assert endpoint.client("s3").list_buckets()["Buckets"][0]["Name"] == "bucket"
+
+
+@pytest.mark.parametrize("path", ["/un\x06printable", "/un%06printable", "/un%7Fprintable/key"])
+def test_a_bucket_that_would_break_the_list_of_buckets_is_refused(endpoint: Endpoint, path: str) -> None:
+    head = f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n{AUTHORIZATION}\r\n\r\n"
+    with socket.create_connection(address(endpoint), timeout=20) as client:
+        client.sendall(head.encode())
+        answer = client.makefile("rb").read()
+
+    assert [answer.split()[1], b"<Code>InvalidBucketName</Code>" in answer] == [b"400", True]
+    assert endpoint.client("s3").list_buckets()["Buckets"][0]["Name"] == "bucket"
 
 
 @pytest.mark.parametrize("part", [b"", b"x" * 500, b"a line\n"])

@@ -9,7 +9,7 @@ from fanfold.local.protocol import Clients, Invoke, ServiceError
 from fanfold.local.stepfunctions import arns, childapi, paging, requests
 from fanfold.local.stepfunctions.children import Child, Children
 from fanfold.local.stepfunctions.definition import validate_definition
-from fanfold.local.stepfunctions.document import DATA_LIMIT, Document, loads, size, well_formed
+from fanfold.local.stepfunctions.document import Document, loads, well_formed
 from fanfold.local.stepfunctions.executions import Execution, Executions, details_of, new_name
 from fanfold.local.stepfunctions.machines import Machine, Machines, check_name
 from fanfold.local.stepfunctions.mapruns import MapRun, MapRuns
@@ -92,8 +92,9 @@ class StepFunctions:
         answer = self._operations.get(operation)
         if answer is None:
             raise ServiceError("UnknownOperationException", f"This endpoint does not answer {operation}.")
-        requests.check(operation, request)
-        return answer(request)
+        given = {name: value for name, value in request.items() if value is not None}
+        requests.check(operation, given)
+        return answer(given)
 
     def close(self) -> None:
         """End what runs; nothing is answered any more."""
@@ -105,11 +106,13 @@ class StepFunctions:
         if request.get("type", "STANDARD") != "STANDARD":
             message = "This endpoint runs STANDARD state machines; EXPRESS is for the children of a distributed Map."
             raise ServiceError("StateMachineTypeNotSupported", message)
+        if request.get("publish") or "versionDescription" in request:
+            raise ServiceError("ValidationException", "This endpoint keeps no versions: leave out publish.")
         machine = self._machines.create(arns.machine(self._region, self._account, request["name"]), request)
         return {"stateMachineArn": machine.arn, "creationDate": machine.created}
 
     def _update_state_machine(self, request: Request) -> Response:
-        arn = str(arns.parse(request["stateMachineArn"], "stateMachine"))
+        arn = arns.machine_of(request["stateMachineArn"])
         if not {"definition", "roleArn", "loggingConfiguration", "tracingConfiguration"} & request.keys():
             raise ServiceError(
                 "MissingRequiredParameter",
@@ -120,11 +123,11 @@ class StepFunctions:
         return {"updateDate": machine.updated, "revisionId": machine.revision}
 
     def _delete_state_machine(self, request: Request) -> Response:
-        self._machines.delete(str(arns.parse(request["stateMachineArn"], "stateMachine")))
+        self._machines.delete(arns.machine_of(request["stateMachineArn"]))
         return {}
 
     def _machine(self, text: str) -> Machine:
-        return self._machines.get(str(arns.parse(text, "stateMachine")))
+        return self._machines.get(arns.machine_of(text))
 
     def _describe_state_machine(self, request: Request) -> Response:
         machine = self._machine(request["stateMachineArn"])
@@ -141,7 +144,8 @@ class StepFunctions:
         found = validate_definition(request["definition"])
         most = request.get("maxResults") or paging.PAGE
         diagnostics = [
-            {"severity": "ERROR", "code": each.code, "message": each.message, "location": each.location}
+            {"severity": "ERROR", "code": each.code, "message": each.message}
+            | ({"location": each.location} if each.location else {})
             for each in found
         ]
         result = "FAIL" if diagnostics else "OK"
@@ -157,10 +161,6 @@ class StepFunctions:
         except (ValueError, RecursionError) as problem:
             message = f"Invalid State Machine Execution Input: '{problem}'"
             raise ServiceError("InvalidExecutionInput", message) from None
-        if size(text) > DATA_LIMIT:
-            raise ServiceError(
-                "InvalidExecutionInput", f"Invalid State Machine Execution Input: more than {DATA_LIMIT} bytes"
-            )
         execution = self._executions.start(machine, arns.execution(machine.arn, name), name, document)
         return {"executionArn": execution.identity.arn, "startDate": execution.identity.started}
 
@@ -219,19 +219,16 @@ class StepFunctions:
         if map_run is not None:
             return childapi.list_children(self._map_run(request), self._children, request)
         known = self._executions.of(self._machine(str(machine)).arn)
-        wanted, redriven = request.get("statusFilter"), request.get("redriveFilter")
-        listed = [
-            details_of(each)
-            for each in known
-            if wanted in (None, each.status)
-            and (redriven is None or (redriven == "REDRIVEN") == (each.identity.redrives > 0))
-        ]
-        return paging.page(request, listed, "executions")
+        wanted = request.get("statusFilter")
+        if wanted == "PENDING_REDRIVE" or "redriveFilter" in request:
+            message = "redriveFilter and the statusFilter PENDING_REDRIVE can only be used with a mapRunArn"
+            raise ServiceError("ValidationException", message)
+        return paging.page(request, [details_of(each) for each in known if wanted in (None, each.status)], "executions")
 
     def _redrive_execution(self, request: Request) -> Response:
         if arns.parse(request["executionArn"], "execution").labelled:
             raise ServiceError("ValidationException", "Labeled Execution ARNs are not supported for this API")
-        return {"redriveDate": self._execution(request).redrive()}
+        return {"redriveDate": self._execution(request).redrive(request.get("clientToken"))}
 
     def _map_run(self, request: Request) -> MapRun:
         arn = str(arns.parse(request["mapRunArn"], "mapRun"))

@@ -43,6 +43,14 @@ def parse(text: str, *kinds: str) -> Arn:
     return arn
 
 
+def machine_of(text: str) -> str:
+    """Return the ARN of a state machine as it is kept; raises ServiceError InvalidArn, ValidationException."""
+    arn = parse(text, "stateMachine")
+    if arn.labelled:
+        raise ServiceError("ValidationException", f"'{text}' names the children of a Map state, not a state machine")
+    return str(arn)
+
+
 def machine(region: str, account: str, name: str) -> str:
     """Return the ARN of a state machine."""
     return str(Arn("arn:aws", region, account, "stateMachine", name))

@@ -35,7 +35,7 @@ from fanfold.local.stepfunctions.program import (
 from fanfold.local.stepfunctions.templates import expressions, optional_template, template
 
 JSONATA_ONLY: Final = 'JSONata is what this endpoint runs: set "QueryLanguage": "JSONata" and rewrite JSONPath states'
-_DEFINITION_LIMIT: Final = 1_048_576  # characters
+_SHOWN: Final = 500  # characters of a definition that is not JSON in its message
 
 
 def compile_definition(text: str) -> Flow:
@@ -56,13 +56,21 @@ def validate_definition(text: str) -> list[Diagnostic]:
 
 def _compile(text: str, report: Report) -> Flow | None:
     try:
-        source = loads(text)
+        source = loads(text) if text.strip() else None
+        if isinstance(source, dict):
+            return _compile_machine(source, report)
+        report.add("", "Definition must be a valid JSON object")
+    except json.JSONDecodeError as problem:
+        where = f'[Source: (String)"{text[:_SHOWN]}"; line: {problem.lineno}, column: {problem.colno}]'
+        report.add(where, problem.msg, NOT_JSON)
     except ValueError as problem:
-        report.add("", f"The definition is not JSON: {problem}", NOT_JSON)
-        return None
-    if not isinstance(source, dict) or len(text) > _DEFINITION_LIMIT:
-        report.add("", "The definition must be a JSON object of at most 1 MB", NOT_JSON)
-        return None
+        report.add("", str(problem), NOT_JSON)
+    except RecursionError:
+        report.add("", "The definition is nested too deeply", NOT_JSON)
+    return None
+
+
+def _compile_machine(source: Mapping[str, Any], report: Report) -> Flow | None:
     if _speaks_jsonpath(source):
         report.add("/QueryLanguage", JSONATA_ONLY)
         return None
@@ -81,7 +89,7 @@ def compile_flow(
     source: Mapping[str, Any], location: str, report: Report, fields: Mapping[str, schema.Check] = schema.FLOW
 ) -> Flow | None:
     """Compile an object with StartAt and States."""
-    if not schema.check_fields(source, fields, location, report, ("StartAt", "States")):
+    if not schema.check_fields(source, fields, location, report, ("States", "StartAt")):
         return None
     states = source["States"]
     if source["StartAt"] not in states:
@@ -103,7 +111,7 @@ def _compile_state(name: str, source: Any, location: str, report: Report, siblin
         report.add(f"{location}/Type", f"The value must be one of [{', '.join(schema.STATES)}], not {json.dumps(kind)}")
         return None
     if source.get("QueryLanguage", "JSONata") != "JSONata":
-        report.add(f"{location}/QueryLanguage", JSONATA_ONLY)
+        report.add(location, "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine")
         return None
     if not schema.check_fields(source, schema.STATES[kind], location, report, schema.REQUIRED.get(kind, ())):
         return None

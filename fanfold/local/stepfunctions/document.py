@@ -47,7 +47,7 @@ def loads(text: str | bytes) -> Any:
 
 def size(text: str) -> int:
     """Return the length of ``text`` in UTF-8 bytes."""
-    return len(text) if text.isascii() else len(text.encode())
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 class Document:

@@ -62,6 +62,7 @@ class Execution:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._timer: threading.Timer | None = None
+        self._tokens: dict[str, float] = {}
 
     def start(self) -> None:
         """Begin to run."""
@@ -69,8 +70,13 @@ class Execution:
         self.history.add("ExecutionStarted", 0, "executionStartedEventDetails", details)
         self._go(lambda line: run_flow(self.machine.flow, self.document, line))
 
-    def redrive(self) -> float:
-        """Run on from where it failed, and return the moment; raises ServiceError ExecutionNotRedrivable."""
+    def redrive(self, token: str | None) -> float:
+        """Run on from where it failed, and return the moment; raises ServiceError ExecutionNotRedrivable.
+
+        Asked again with the ``token`` of an earlier redrive, it only tells when that was.
+        """
+        if token in self._tokens:
+            return self._tokens[token]
         before = self._thread
         if before is not None and self.status != RUNNING:
             before.join(_WINDING_DOWN)
@@ -84,6 +90,8 @@ class Execution:
             self.status, self.stopped, self.error, self.cause = RUNNING, None, None, None
             self._checkpoint = None
             self._scope = Scope(self._services.scope)
+        if token is not None:
+            self._tokens[token] = self.redriven
         self.history.redriven(self.identity.redrives)
         self._go(lambda line: resume_flow(self.machine.flow, checkpoint, line))
         return self.redriven
@@ -143,9 +151,10 @@ class Execution:
     @property
     def not_redrivable(self) -> str | None:
         """Why a redrive is not possible, ``None`` if it is."""
-        if self.status in (FAILED, ABORTED, TIMED_OUT):
-            return None
-        return f"Execution is {self.status} and cannot be redriven"
+        if self.status not in (FAILED, ABORTED, TIMED_OUT):
+            return f"Execution is {self.status} and cannot be redriven"
+        full = len(self.history.events) >= history.EVENT_LIMIT
+        return "Execution has exceeded the maximum history event limit" if full else None
 
 
 class Executions:
@@ -180,10 +189,10 @@ class Executions:
         return execution
 
     def of(self, machine_arn: str) -> list[Execution]:
-        """Return the executions of a machine, newest first."""
+        """Return the executions of a machine, those first that began or, if they are over, ended last."""
         with self._lock:
-            known = list(self._by_arn.values())
-        return [each for each in reversed(known) if each.identity.machine_arn == machine_arn]
+            known = [each for each in self._by_arn.values() if each.identity.machine_arn == machine_arn]
+        return sorted(known, key=lambda each: each.stopped or each.redriven or each.identity.started)[::-1]
 
 
 def new_name() -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from fanfold.local.stepfunctions import history
-from fanfold.local.stepfunctions.document import NULL, Document
+from fanfold.local.stepfunctions.document import DATA_LIMIT, NULL, Document, size
 from fanfold.local.stepfunctions.failure import (
+    DATA_LIMIT_EXCEEDED,
     EvaluationFailure,
     Failure,
     Stopped,
@@ -175,9 +176,18 @@ class Visit:
             if assign is not None:
                 assigned = assign.evaluate(bindings)
                 self.assigned = {name: self.document_of(value, f"Assign/{name}") for name, value in assigned.items()}
-        if document.oversized or any(each.oversized for each in self.assigned.values()):
+        if document.oversized:
             raise oversized(self.state.name)
+        excess = sum(size(each.text) for each in self.assigned.values()) - DATA_LIMIT
+        if excess > 0:
+            self._refuse_assignment(excess)
         return document
+
+    def _refuse_assignment(self, excess: int) -> None:
+        cause = f"State '{self.state.name}' assigned variables that exceed the limit of one state by {excess} bytes."
+        details = history.named(DATA_LIMIT_EXCEEDED, cause, location="Assign", state=self.state.name)
+        self.line.trail.add("EvaluationFailed", "evaluationFailedEventDetails", details)
+        raise Failure(DATA_LIMIT_EXCEEDED, cause)
 
     def document_of(self, value: Any, field: str, *known: Document) -> Document:
         """Return the document of an evaluated value; raises EvaluationFailure where JSON has no form for it."""

@@ -14,7 +14,8 @@ from fanfold.local.protocol import ServiceError
 from fanfold.local.stepfunctions.definition import compile_definition
 from fanfold.local.stepfunctions.program import Flow
 
-_NAME: Final = re.compile(r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}""")
+_NAME: Final = re.compile(r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]{1,80}""")
+_ROLE: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+")
 _LOGGING_OFF: Final = {"level": "OFF", "includeExecutionData": False}
 _TRACING_OFF: Final = {"enabled": False}
 
@@ -34,6 +35,11 @@ class Machine:
     logging: Mapping[str, Any] = field(default_factory=lambda: _LOGGING_OFF)
     tracing: Mapping[str, Any] = field(default_factory=lambda: _TRACING_OFF)
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def told_apart_by(self) -> tuple[object, ...]:
+        """What another machine of the name may not differ in."""
+        return self.definition, dict(self.logging), dict(self.tracing)
 
     def described(self) -> dict[str, Any]:
         """Return what DescribeStateMachine and DescribeStateMachineForExecution both say."""
@@ -66,8 +72,10 @@ class Machines:
     def create(self, arn: str, request: Mapping[str, Any]) -> Machine:
         """Enter a machine, or return the one that is there already and the same.
 
-        Raises ServiceError InvalidDefinition, StateMachineAlreadyExists.
+        As on AWS, another role or other tags than those of the known machine are overlooked. Raises ServiceError
+        InvalidArn, InvalidDefinition, InvalidLoggingConfiguration, StateMachineAlreadyExists.
         """
+        _check_role(request["roleArn"])
         flow = compile_definition(request["definition"])
         tags = {tag["key"]: tag.get("value", "") for tag in request.get("tags", ())}
         now = time.time()
@@ -75,7 +83,7 @@ class Machines:
         machine = _configured(machine, request)
         with self._lock:
             known = self._by_arn.setdefault(arn, machine)
-        if (known.definition, known.role) != (machine.definition, machine.role):
+        if known.told_apart_by != machine.told_apart_by:
             raise ServiceError("StateMachineAlreadyExists", f"State Machine Already Exists: '{arn}'")
         return known
 
@@ -86,6 +94,7 @@ class Machines:
             flow = compile_definition(request["definition"])
             machine = replace(machine, definition=request["definition"], flow=flow)
         if "roleArn" in request:
+            _check_role(request["roleArn"])
             machine = replace(machine, role=request["roleArn"])
         self._by_arn[arn] = _configured(machine, request)
         return self._by_arn[arn]
@@ -110,6 +119,14 @@ class Machines:
         return sorted(self._by_arn.values(), key=lambda machine: machine.name)
 
 
+def _check_role(role: str) -> None:
+    if not _ROLE.fullmatch(role):
+        raise ServiceError("InvalidArn", f"Invalid Role Arn: '{role}'")
+
+
 def _configured(machine: Machine, request: Mapping[str, Any]) -> Machine:
     logging = {**_LOGGING_OFF, **request.get("loggingConfiguration", machine.logging)}
+    if logging["level"] != "OFF" and len(logging.get("destinations", ())) != 1:
+        message = "Invalid Logging Configuration: Must specify exactly one Log Destination."
+        raise ServiceError("InvalidLoggingConfiguration", message)
     return replace(machine, logging=logging, tracing=request.get("tracingConfiguration", machine.tracing))

@@ -90,9 +90,14 @@ def _iterate(visit: Visit, flow: Flow, document: Document, earlier: Any, place: 
 def _go_on(flow: Flow, document: Document, earlier: Any, line: Line) -> Document:
     if isinstance(earlier, Document):
         return earlier
-    if isinstance(earlier, Checkpoint):
-        return resume_flow(flow, earlier, line)
-    return run_flow(flow, document, line)
+    try:
+        if isinstance(earlier, Checkpoint):
+            return resume_flow(flow, earlier, line)
+        return run_flow(flow, document, line)
+    except Stopped as stopped:
+        if stopped.checkpoint.event:  # the state had been entered
+            line.trail.add(f"{flow.states[stopped.checkpoint.state].kind}StateAborted")
+        raise
 
 
 def _succeed(visit: Visit, result: Document) -> Outcome:

@@ -14,6 +14,7 @@ from jsonata import Jsonata
 
 from fanfold.local.stepfunctions.document import NULL, dumps, loads, with_nulls
 from fanfold.local.stepfunctions.failure import EvaluationFailure
+from fanfold.local.stepfunctions.guard import BOUNDED, Guard, Runaway
 
 Bindings = Mapping[str, Any]
 
@@ -92,7 +93,10 @@ class Expression:
 
     def _run(self, bindings: Bindings) -> Any:
         try:
-            return self._jsonata.evaluate(None, bindings)
+            return self._jsonata.evaluate(None, {**bindings, **Guard().bindings()})
+        except Runaway as problem:
+            reason = f"{self._named()} threw an error during evaluation: {problem}"
+            raise EvaluationFailure(reason, self.location) from None
         except Exception as problem:  # the engine raises whatever Python operator it stumbled over
             raise EvaluationFailure(
                 f"{self._named()} threw an error during evaluation. {describe_error(problem)}", self.location
@@ -133,6 +137,8 @@ def describe_error(problem: Exception) -> str:
     code = getattr(problem, "error", None)
     if isinstance(problem, ZeroDivisionError | OverflowError):
         return "D1001: Number out of range"
+    if isinstance(problem, RecursionError):
+        return "D1011: Stack overflow error: Check for non-terminating recursive function"
     return f"{code}: {problem}" if code else str(problem) or type(problem).__name__
 
 
@@ -146,6 +152,8 @@ def compiled(text: str) -> Any:
     expression.set_output_convert_nulls(False)
     for name, function in _FUNCTIONS.items():
         expression.register_lambda(name, function)
+    for name, bounded in BOUNDED.items():
+        expression.register_function(name, bounded)
     expression.assign("eval", None)  # Step Functions has no $eval
     return expression
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from fanfold.local.stepfunctions.diagnostics import Report
@@ -14,7 +15,7 @@ Check = Callable[[Any], str | None]
 _LABEL_FORBIDDEN: Final = re.compile(r"""[\s?*<>{}\[\]:;,\\|^~$#%&`"/\x00-\x1f\x7f-\x9f]""")
 _LABEL_LIMIT: Final = 40
 _NAME_LIMIT: Final = 80
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
+_TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 _ONLY_JSONPATH: Final = frozenset(
     {"Parameters", "InputPath", "OutputPath", "ResultPath", "ResultSelector", "Result", "ItemsPath", "Iterator"}
 )
@@ -85,8 +86,31 @@ def variables(value: Any) -> str | None:
     """Check the object of an Assign: what its keys are called."""
     if not isinstance(value, dict):
         return "The value must be an object"
-    bad = next((name for name in value if name == "states" or not _VARIABLE.fullmatch(name)), None)
+    bad = next((name for name in value if name == "states" or not _names_variable(name)), None)
     return None if bad is None else f"'{bad}' is not the name of a variable"
+
+
+def _names_variable(name: str) -> bool:
+    """Tell whether a name is a Unicode identifier short enough for a variable."""
+    return len(name) <= _NAME_LIMIT and name.isidentifier()
+
+
+def container(value: Any) -> str | None:
+    """Check for an array or object."""
+    return None if isinstance(value, list | dict) else "The value must be an array or an object"
+
+
+def timestamp(value: Any) -> str | None:
+    """Check for a moment as RFC 3339 writes it, such as ``2026-03-14T01:59:00Z``."""
+    return None if isinstance(value, str) and moment(value) else "String does not match RFC3339 timestamp"
+
+
+def moment(value: str) -> datetime | None:
+    """Return the moment an RFC 3339 timestamp names, ``None`` if it is not one."""
+    try:
+        return datetime.fromisoformat(value) if _TIMESTAMP.fullmatch(value) else None
+    except ValueError:
+        return None
 
 
 _STATE: Final[Mapping[str, Check]] = {"Type": text, "Comment": text, "QueryLanguage": text}
@@ -105,14 +129,14 @@ STATES: Final[Mapping[str, Mapping[str, Check]]] = {
         "Credentials": mapping,
     },
     "Choice": {**_STATE, "Choices": non_empty_list, "Default": text, "Assign": variables, "Output": anything},
-    "Wait": {**_FLOWING, "Seconds": or_expression(number(0, 99_999_999)), "Timestamp": text},
+    "Wait": {**_FLOWING, "Seconds": or_expression(number(0, 99_999_999)), "Timestamp": or_expression(timestamp)},
     "Succeed": {**_STATE, "Output": anything},
     "Fail": {**_STATE, "Error": text, "Cause": text},
     "Parallel": {**_TRYING, "Branches": non_empty_list, "Arguments": anything},
     "Map": {
         **_TRYING,
         "ItemProcessor": mapping,
-        "Items": anything,
+        "Items": or_expression(container),
         "ItemSelector": anything,
         "MaxConcurrency": or_expression(number(0)),
         "Label": label,
@@ -195,7 +219,7 @@ def check_fields(
     before = len(report.diagnostics)
     missing = [name for name in required if name not in value]
     if missing:
-        report.add(location, f"These fields are required: [{', '.join(missing)}]")
+        report.add(location or "/", f"These fields are required: [{', '.join(missing)}]")
     for name, each in value.items():
         check = fields.get(name)
         problem = _unknown(name) if check is None else check(each)

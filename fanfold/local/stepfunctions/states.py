@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
+from fanfold.local.stepfunctions import schema
 from fanfold.local.stepfunctions.document import Document
 from fanfold.local.stepfunctions.failure import NO_CHOICE_MATCHED, EvaluationFailure, Failure
 from fanfold.local.stepfunctions.interpreter import Visit
@@ -53,11 +52,8 @@ def _seconds(visit: Visit, template: Template) -> float:
 
 def _until(visit: Visit, template: Template) -> float:
     text = visit.typed(template, "Timestamp", "string", str)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    moment = schema.moment(text)
+    if moment is None:
         raise EvaluationFailure(
             f"The value '{text}' of the field 'Timestamp' is not an RFC 3339 timestamp.", "Timestamp"
         )

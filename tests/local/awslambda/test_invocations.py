@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -111,6 +112,19 @@ def test_a_process_that_dies_is_an_exit_error_and_the_next_call_starts_anew(
     request_id = error["errorMessage"].split()[1]
     assert error == {"errorType": "Runtime.ExitError", "errorMessage": f"RequestId: {request_id} Error: {reason}"}
     assert len(stage.call(name)) == 36
+
+
+def test_macos_refuses_to_signal_a_dead_group_and_numbers_its_signals(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(group: int, number: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    name = stage.create("import os, signal\ndef handler(event, context): os.kill(os.getpid(), signal.SIGKILL)")
+    monkeypatch.setattr(os, "killpg", refuse)
+    monkeypatch.setattr(signal, "strsignal", "Killed: {}".format)
+
+    assert stage.fail(name)["errorMessage"].endswith("Error: Runtime exited with error: signal: killed")
 
 
 def test_a_handler_that_hangs_is_killed_with_all_it_started(stage: Stage, tmp_path: Path) -> None:
