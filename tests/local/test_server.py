@@ -32,7 +32,7 @@ AUTHORIZATION = (
     "SignedHeaders=host, Signature=none"
 )
 WELL_FORMED = (
-    f"PUT /bucket/spoilt HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n{AUTHORIZATION}\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    f"PUT /bucket/spoilt HTTP/1.1\r\nTransfer-Encoding: chunked\r\n{AUTHORIZATION}\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     'POST /2015-03-31/functions HTTP/1.1\r\nHost: x\r\nContent-Length: 21\r\n\r\n{"FunctionName": "f"}',
     "POST / HTTP/1.1\r\nX-Amz-Target: AWSStepFunctions.ListStateMachines\r\nContent-Length: 2\r\n\r\n{}",
 )

@@ -304,7 +304,12 @@ def test_the_users_aws_profile_is_not_needed(endpoint: Endpoint, tmp_path: Path,
 
 def test_a_state_machine_that_is_refused_names_its_resource(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text('{"QueryLanguage": "JSONata", "StartAt": "A", "States": {}}')
-    text = "Resources: {Bad: {Type: AWS::Serverless::StateMachine, Properties: {DefinitionUri: bad.json, Role: r}}}"
+    text = """
+        Resources:
+          Bad:
+            Type: AWS::Serverless::StateMachine
+            Properties: {DefinitionUri: bad.json, Role: "arn:aws:iam::123456789012:role/flow"}
+        """
 
     with pytest.raises(StackError, match="Bad: InvalidDefinition"):
         deploy(endpoint, template(tmp_path, text))
@@ -325,7 +330,7 @@ def test_an_inline_definition_and_explicit_parents_work_too(endpoint: Endpoint, 
           Flow:
             Type: AWS::Serverless::StateMachine
             Properties:
-              Role: r
+              Role: arn:aws:iam::123456789012:role/flow
               Definition:
                 QueryLanguage: JSONata
                 StartAt: A
