@@ -22,7 +22,7 @@ from peers import contest, handler
 from peers.fanfold_process import Fanfold
 from peers.memory import megabytes
 from peers.site import BUCKET, MapFailed, Site
-from rows import Row, Target, arguments, facts, finish, interleave, rows_table
+from rows import Row, Target, arguments, facts, finish, interleave, rows_table, spread
 
 CORES = os.cpu_count() or 1
 PACKAGES = ("fanfold", "boto3", "moto", "jsonata-python", "awslambdaric")
@@ -47,7 +47,7 @@ class Sizes:
     single: int = 10_000
     batched: int = 200_000
     growth: tuple[int, ...] = (10_000, 100_000, 1_000_000)
-    busy_repeats: int = 3
+    busy_repeats: int = 5
     repeats: int = 5
 
     def scaled(self, factor: float) -> Sizes:
@@ -136,16 +136,16 @@ def against_pool(  # noqa: PLR0913, PLR0917 - a comparison has its two sides, it
     ours: Ours, pool: ProcessPoolExecutor, case: Case, repeats: int, target: Target, note: str = ""
 ) -> Row:
     """Run one case on both sides in turn and compare the medians."""
-    medians = interleave({"ours": ours.prepare(case), "peer": _pooled(pool, case)}, repeats)
+    rates = interleave({"ours": ours.prepare(case), "peer": _pooled(pool, case)}, repeats)
     what = {"busy": "overhead: 25 ms of CPU an item", "noop": "dispatch: no-op"}[case.name]
     return Row(
         f"{what}, {case.items:,} items, batch {case.batch}",
         "items/s",
-        medians["ours"],
-        medians["peer"],
+        statistics.median(rates["ours"]),
+        statistics.median(rates["peer"]),
         f"{POOL} of {CORES}",
         target,
-        note,
+        "; ".join(filter(None, [*(spread(*each) for each in rates.items()), note])),
     )
 
 
@@ -161,6 +161,7 @@ def growth(sizes: Sizes) -> list[Row]:
             micros[fewer],
             f"at {fewer:,}",
             Target("at most", 1.15),
+            spread("ours", [each.micros[more] for each in rounds]),
         )
         for fewer, more in pairwise(sizes.growth)
     ]

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import platform
-import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -101,13 +100,18 @@ def rows_table(rows: Iterable[Row]) -> str:
     return "\n".join([table(lines), *(f"{row.what}: {row.note}" for row in rows if row.note)])
 
 
-def interleave(cases: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, float]:
-    """Run all cases in turn, ``repeats`` times round, and return the median of what each returned."""
+def interleave(cases: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Run all cases in turn, there and back again, ``repeats`` times round, and return what each returned."""
     measured: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(repeats):
-        for name, case in cases.items():
+    for turn in range(repeats):
+        for name, case in list(cases.items())[:: -1 if turn % 2 else 1]:
             measured[name].append(case())
-    return {name: statistics.median(values) for name, values in measured.items()}
+    return measured
+
+
+def spread(name: str, values: Sequence[float]) -> str:
+    """Return the range of a case's figures, for a note: it tells how quiet the machine was."""
+    return f"{name} {figure(min(values))} to {figure(max(values))} in {len(values)} rounds"
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:

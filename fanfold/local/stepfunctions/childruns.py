@@ -99,6 +99,7 @@ class ChildRuns:
             machine_arn=run.origin.machine_arn,
             machine_name=parent.identity.machine_name,
             started=child.started,
+            root=run.origin.root,
             redrives=child.redrives,
             redriven=child.redriven,
         )

@@ -151,6 +151,7 @@ def _task(source: Mapping[str, Any], location: str, report: Report) -> TaskBody 
     if not isinstance(integration, Integration):
         report.add(f"{location}/Resource", integration)
         return None
+    _check_task(source, integration, location, report)
     return TaskBody(
         source["Resource"],
         integration.service,
@@ -158,6 +159,16 @@ def _task(source: Mapping[str, Any], location: str, report: Report) -> TaskBody 
         optional_template(source, "Arguments", location, report),
         optional_template(source, "TimeoutSeconds", location, report),
     )
+
+
+def _check_task(source: Mapping[str, Any], integration: Integration, location: str, report: Report) -> None:
+    arguments, heartbeat, timeout = (source.get(name) for name in ("Arguments", "HeartbeatSeconds", "TimeoutSeconds"))
+    if integration.service == "lambda" and isinstance(arguments, dict) and "FunctionName" not in arguments:
+        report.add(f"{location}/Arguments", 'The field "FunctionName" is required but was missing')
+    if heartbeat is not None:
+        template(heartbeat, "HeartbeatSeconds", location, report)
+    if isinstance(heartbeat, int) and isinstance(timeout, int) and heartbeat >= timeout:
+        report.add(f"{location}/HeartbeatSeconds", "HeartbeatSeconds must be less than TimeoutSeconds")
 
 
 def _wait(source: Mapping[str, Any], location: str, report: Report) -> WaitBody:
@@ -201,7 +212,7 @@ def _rules(choices: list[Any], location: str, report: Report) -> Iterator[Rule]:
 def _retriers(source: Mapping[str, Any], location: str, report: Report) -> Iterator[Retrier]:
     for _, retrier in _objects(source.get("Retry", []), "Retry", location, report):
         yield Retrier(
-            frozenset(map(str, retrier["ErrorEquals"])),
+            frozenset(retrier["ErrorEquals"]),
             retrier.get("IntervalSeconds", 1),
             retrier.get("BackoffRate", 2.0),
             retrier.get("MaxAttempts", 3),
@@ -213,7 +224,7 @@ def _retriers(source: Mapping[str, Any], location: str, report: Report) -> Itera
 def _catchers(source: Mapping[str, Any], location: str, report: Report) -> Iterator[Catcher]:
     for within, catcher in _objects(source.get("Catch", []), "Catch", location, report):
         yield Catcher(
-            frozenset(map(str, catcher["ErrorEquals"])),
+            frozenset(catcher["ErrorEquals"]),
             catcher["Next"],
             optional_template(catcher, "Assign", location, report, within),
             optional_template(catcher, "Output", location, report, within),

@@ -65,6 +65,7 @@ def _start(visit: Visit, body: MapBody, plan: Plan) -> MapRun:
     line, label = visit.line, body.label or ""
     origin = Origin(
         execution_arn=line.identity.arn,
+        root=line.identity.root,
         machine_arn=arns.child_machine(line.identity.machine_arn, label),
         label=label,
         role=line.identity.role,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import uuid
@@ -28,6 +29,7 @@ _EVENTS: Final = {
     ABORTED: "ExecutionAborted",
 }
 _WINDING_DOWN: Final = 30.0  # seconds a redrive waits for the thread of the attempt before it
+_KEPT: Final = 1_000  # executions, with their histories
 _WHOLE: Final = {"truncated": False}
 
 
@@ -176,10 +178,20 @@ class Executions:
                 if known.status == RUNNING and known.document.text == document.text:
                     return known
                 raise ServiceError("ExecutionAlreadyExists", f"Execution Already Exists: '{arn}'")
-            identity = Identity(arn, name, machine.role, machine.arn, machine.name, time.time())
+            identity = Identity(arn, name, machine.role, machine.arn, machine.name, time.time(), arn)
             execution = self._by_arn[arn] = Execution(machine, identity, document, self._services)
+            self._forget()
         execution.start()
         return execution
+
+    def _forget(self) -> None:
+        """Drop the oldest executions beyond those that are kept, unless they run, and what came of their maps."""
+        oldest = list(itertools.islice(self._by_arn.values(), max(0, len(self._by_arn) - _KEPT)))
+        for execution in oldest:
+            if execution.status != RUNNING:
+                del self._by_arn[execution.identity.arn]
+                for run in self._services.map_runs.forget(execution.identity.arn):
+                    self._services.children.forget(run.number)
 
     def get(self, arn: str) -> Execution:
         """Return an execution; raises ServiceError ExecutionDoesNotExist."""

@@ -12,6 +12,7 @@ from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
 
 _RESOURCE: Final = re.compile(r"arn:aws[a-z-]*:states:[a-z0-9-]*:\d*:(?P<rest>.+)")
+_FUNCTION: Final = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]+(?::[A-Za-z0-9_$-]+)?")
 # Where Step Functions names a service after its service id and botocore does not.
 _BOTOCORE_NAMES: Final = {
     "applicationautoscaling": "application-autoscaling",
@@ -28,7 +29,10 @@ _BOTOCORE_NAMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """A recognised resource: ``service`` is ``lambda`` or ``aws-sdk:<botocore service>``, ``action`` its call."""
+    """A recognised resource: ``service`` is ``lambda`` or ``aws-sdk:<botocore service>``, ``action`` its call.
+
+    For the ARN of a function, ``service`` is ``function`` and ``action`` the ARN.
+    """
 
     service: str
     action: str
@@ -36,6 +40,8 @@ class Integration:
 
 def recognise(resource: str) -> Integration | str:
     """Return what a Task resource calls, or the sentence that refuses it."""
+    if _FUNCTION.fullmatch(resource):
+        return Integration("function", resource)
     found = _RESOURCE.fullmatch(resource)
     rest = found["rest"] if found else ""
     if rest == "lambda:invoke":
@@ -45,7 +51,7 @@ def recognise(resource: str) -> Integration | str:
         return Integration(f"aws-sdk:{botocore_name(parts[1])}", parts[2])
     return (
         f"The resource provided {resource} is not recognized. The value is not a valid resource ARN, or the resource "
-        "is not available here: this endpoint runs lambda:invoke and aws-sdk:<service>:<action>"
+        "is not available here: this endpoint runs lambda:invoke, the ARNs of functions and aws-sdk:<service>:<action>"
     )
 
 

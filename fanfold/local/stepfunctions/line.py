@@ -24,7 +24,11 @@ def iso(moment: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who an execution is: what the context object and ARNs of its map runs are made of."""
+    """Who an execution is: what the context object and ARNs of its map runs are made of.
+
+    Attributes:
+        root: the ARN of the execution that a user started, and that this one is or descends from.
+    """
 
     arn: str
     name: str
@@ -32,6 +36,7 @@ class Identity:
     machine_arn: str
     machine_name: str
     started: float
+    root: str
     redrives: int = 0
     redriven: float | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -48,9 +49,14 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a map run was started by and for; ``machine_arn`` is that of the children."""
+    """What a map run was started by and for; ``machine_arn`` is that of the children.
+
+    Attributes:
+        root: the ARN of the execution that a user started.
+    """
 
     execution_arn: str
+    root: str
     machine_arn: str
     label: str
     role: str
@@ -208,13 +214,14 @@ class MapRuns:
 
     def __init__(self) -> None:
         self._by_arn: dict[str, MapRun] = {}
+        self._numbers = itertools.count()
         self._lock = threading.Lock()
 
     def start(self, parent_machine: str, run_id: str, origin: Origin, limits: tuple[int, Tolerance]) -> MapRun:
         """Enter a new map run; ``limits`` are its MaxConcurrency and its tolerance."""
         arn = arns.map_run(parent_machine, origin.label, run_id)
         with self._lock:
-            run = MapRun(len(self._by_arn), arn, origin, *limits)
+            run = MapRun(next(self._numbers), arn, origin, *limits)
             self._by_arn[arn] = run
         return run
 
@@ -233,3 +240,11 @@ class MapRuns:
         with self._lock:
             runs = list(self._by_arn.values())
         return [run for run in runs if run.origin.machine_arn == machine_arn]
+
+    def forget(self, root: str) -> list[MapRun]:
+        """Drop the map runs of an execution and of its descendants, and return them."""
+        with self._lock:
+            dropped = [run for run in self._by_arn.values() if run.origin.root == root]
+            for run in dropped:
+                del self._by_arn[run.arn]
+        return dropped

@@ -41,6 +41,12 @@ def non_empty_list(value: Any) -> str | None:
     return None if isinstance(value, list) and value else "The value must be a non-empty array"
 
 
+def names(value: Any) -> str | None:
+    """Check for an array of strings with something in it."""
+    well_formed = isinstance(value, list) and value and all(isinstance(each, str) for each in value)
+    return None if well_formed else "The value must be a non-empty array of strings"
+
+
 def anything(value: Any) -> str | None:
     """Accept any JSON."""
     return None
@@ -161,7 +167,7 @@ PROCESSOR_CONFIG: Final[Mapping[str, Check]] = {
     "ExecutionType": one_of("STANDARD", "EXPRESS"),
 }
 RETRIER: Final[Mapping[str, Check]] = {
-    "ErrorEquals": non_empty_list,
+    "ErrorEquals": names,
     "IntervalSeconds": number(1, 99_999_999),
     "MaxAttempts": number(0, 99_999_999),
     "BackoffRate": number(1, whole=False),
@@ -170,7 +176,7 @@ RETRIER: Final[Mapping[str, Check]] = {
     "Comment": text,
 }
 CATCHER: Final[Mapping[str, Check]] = {
-    "ErrorEquals": non_empty_list,
+    "ErrorEquals": names,
     "Next": text,
     "Assign": variables,
     "Output": anything,
@@ -195,7 +201,7 @@ READER_CONFIG: Final[Mapping[str, Check]] = {
     "ManifestType": one_of("ATHENA_DATA", "S3_INVENTORY"),
     "Transformation": one_of("NONE", "LOAD_AND_FLATTEN"),
     "CSVHeaderLocation": one_of("FIRST_ROW", "GIVEN"),
-    "CSVHeaders": non_empty_list,
+    "CSVHeaders": names,
     "CSVDelimiter": one_of("COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB"),
     "ItemsPointer": text,
     "MaxItems": or_expression(number(0, 100_000_000)),

@@ -85,6 +85,8 @@ _CONVERSIONS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
 
 def _failure(problem: ClientError, service: str, model: Any) -> Failure:
     code = problem.response["Error"].get("Code", "")
+    if code == "404" and model.error_shapes:  # the answer to a HEAD has no body to tell the code
+        code = model.error_shapes[0].name
     message = problem.response["Error"].get("Message", "")
     metadata = problem.response.get("ResponseMetadata", {})
     prefix = error_prefix(service)

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from fanfold.local.protocol import ServiceError
+from fanfold.local.protocol import Invocation, ServiceError
 from fanfold.local.stepfunctions import history
 from fanfold.local.stepfunctions.document import Document, dumps, loads
 from fanfold.local.stepfunctions.failure import (
@@ -25,6 +25,7 @@ from fanfold.local.stepfunctions.sdk import call_sdk
 
 Outcome = tuple[str | None, Document]
 
+_LONGEST: Final = 99_999_999  # seconds
 _LAMBDA_ARGUMENTS: Final = frozenset(
     {"FunctionName", "Payload", "Qualifier", "InvocationType", "LogType", "ClientContext"}
 )
@@ -34,10 +35,11 @@ def run_task(visit: Visit) -> Outcome:
     """Call the service, and give out its answer."""
     body = visit.body(TaskBody)
     arguments = visit.evaluate(body.arguments) if body.arguments is not None else visit.document.bound
-    if not isinstance(arguments, dict):
+    direct = body.service == "function"
+    if not direct and not isinstance(arguments, dict):
         raise EvaluationFailure(f"The field 'Arguments' must be an object, not {type_name(arguments)}.", "Arguments")
     timeout = _timeout(visit, body)
-    events = _TaskEvents(visit, body)
+    events = _FunctionEvents(visit, body) if direct else _TaskEvents(visit, body)
     events.scheduled(arguments, timeout)
     try:
         result = _within(timeout, lambda: _call(visit, body, arguments))
@@ -54,7 +56,11 @@ def run_task(visit: Visit) -> Outcome:
 def _timeout(visit: Visit, body: TaskBody) -> float | None:
     if body.timeout is None:
         return None
-    return float(visit.typed(body.timeout, "TimeoutSeconds", "number", (int, float)))
+    seconds = visit.typed(body.timeout, "TimeoutSeconds", "number", (int, float))
+    if not 1 <= seconds <= _LONGEST or seconds != int(seconds):
+        cause = f"The value {seconds} of the field 'TimeoutSeconds' is not a whole number from 1 to {_LONGEST}."
+        raise EvaluationFailure(cause, "TimeoutSeconds")
+    return float(seconds)
 
 
 def _within(seconds: float | None, call: Callable[[], Document]) -> Document:
@@ -79,7 +85,10 @@ def _within(seconds: float | None, call: Callable[[], Document]) -> Document:
     return answers[0]
 
 
-def _call(visit: Visit, body: TaskBody, arguments: dict[str, Any]) -> Document:
+def _call(visit: Visit, body: TaskBody, arguments: Any) -> Document:
+    if body.service == "function":
+        payload = _answer(visit, body.action, visit.document_of(arguments, "Arguments")).payload
+        return Document(*_decoded(payload))
     if body.service == "lambda":
         return invoke_function(visit, arguments)
     service = body.service.removeprefix("aws-sdk:")
@@ -97,7 +106,12 @@ def invoke_function(visit: Visit, arguments: dict[str, Any]) -> Document:
         raise Failure(RUNTIME, "The Arguments of lambda:invoke need a FunctionName.")
     if isinstance(arguments.get("Qualifier"), str):
         function = f"{function}:{arguments['Qualifier']}"
-    payload = visit.document_of(arguments.get("Payload", {}), "Arguments/Payload")
+    answer = _answer(visit, function, visit.document_of(arguments.get("Payload", {}), "Arguments/Payload"))
+    return _envelope(answer.payload, answer.executed_version)
+
+
+def _answer(visit: Visit, function: str, payload: Document) -> Invocation:
+    """Return what a function answers; raises Failure with its own error type, or that of Lambda."""
     if payload.oversized:
         raise Failure(DATA_LIMIT_EXCEEDED, "The Payload for the function is larger than 256 KiB.")
     try:
@@ -106,7 +120,7 @@ def invoke_function(visit: Visit, arguments: dict[str, Any]) -> Document:
         raise Failure(f"Lambda.{_exception(problem.code)}", _cause(problem)) from None
     if answer.function_error is not None:
         raise _function_failure(answer.payload)
-    return _envelope(answer.payload, answer.executed_version)
+    return answer
 
 
 def _exception(code: str) -> str:
@@ -132,20 +146,25 @@ def _function_failure(payload: bytes) -> Failure:
     )
 
 
-def _envelope(payload: bytes, version: str) -> Document:
-    """Return ``{"ExecutedVersion", "Payload", "SdkHttpMetadata", "SdkResponseMetadata", "StatusCode"}``."""
+def _decoded(payload: bytes) -> tuple[str, Any]:
+    """Return the text and the value of a function's answer."""
     text = payload.decode() or "null"
     try:
-        value = loads(text)
+        return text.strip(), loads(text)
     except ValueError as problem:
         raise Failure(RUNTIME, f"The function's answer is not JSON: {problem}") from None
+
+
+def _envelope(payload: bytes, version: str) -> Document:
+    """Return ``{"ExecutedVersion", "Payload", "SdkHttpMetadata", "SdkResponseMetadata", "StatusCode"}``."""
+    text, value = _decoded(payload)
     request = str(uuid.uuid4())
     headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": version, "x-amzn-RequestId": request}
     metadata = {"AllHttpHeaders": {k: [v] for k, v in headers.items()}, "HttpHeaders": headers, "HttpStatusCode": 200}
     rest = {"SdkHttpMetadata": metadata, "SdkResponseMetadata": {"RequestId": request}, "StatusCode": 200}
     envelope = {"ExecutedVersion": version, "Payload": value, **rest}
     head = dumps({"ExecutedVersion": version})[:-1]
-    return Document(f'{head},"Payload":{text.strip()},{dumps(rest)[1:]}', envelope)
+    return Document(f'{head},"Payload":{text},{dumps(rest)[1:]}', envelope)
 
 
 class _TaskEvents:
@@ -174,3 +193,28 @@ class _TaskEvents:
         kind = "TaskTimedOut" if failure.error == TIMEOUT else "TaskFailed"
         details = history.named(failure.error, failure.cause, **self._names)
         self._trail.add(kind, f"{kind[0].lower()}{kind[1:]}EventDetails", details)
+
+
+class _FunctionEvents:
+    """The events of one attempt of a Task whose resource is a function."""
+
+    def __init__(self, visit: Visit, body: TaskBody) -> None:
+        self._trail = visit.line.trail
+        self.resource_type = body.action
+
+    def scheduled(self, arguments: Any, timeout: float | None) -> None:
+        if not self._trail.kept:
+            return
+        limit = {} if timeout is None else {"timeoutInSeconds": int(timeout)}
+        details = {"resource": self.resource_type, "input": dumps(arguments), "inputDetails": {"truncated": False}}
+        self._trail.add("LambdaFunctionScheduled", "lambdaFunctionScheduledEventDetails", details | limit)
+        self._trail.add("LambdaFunctionStarted")
+
+    def succeeded(self, result: Document) -> None:
+        details = {"output": result.text, "outputDetails": {"truncated": False}}
+        self._trail.add("LambdaFunctionSucceeded", "lambdaFunctionSucceededEventDetails", details)
+
+    def failed(self, failure: Failure) -> None:
+        kind = "TimedOut" if failure.error == TIMEOUT else "Failed"
+        details = history.named(failure.error, failure.cause)
+        self._trail.add(f"LambdaFunction{kind}", f"lambdaFunction{kind}EventDetails", details)
