@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-CODE := itemkit fanfold functions tests sample_data
+CODE := itemkit fanfold functions tests bench sample_data docs
 
 # Where pytest-xdist runs: one worker a core.
 WORKERS ?= auto
@@ -38,6 +38,9 @@ check: $(READY) ## lint, check types and validate the template
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint
 
+bench: $(READY) ## measure against the peers (minutes; QUICK=1 for a look)
+	$(BIN)/python bench/engine.py $(if $(QUICK),--quick)
+
 format: $(READY) ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
@@ -64,4 +67,4 @@ lock: $(READY) ## resolve all requirements anew
 clean: ## remove what was made
 	rm -rf .venv .aws-sam .fanfold .hypothesis .mypy_cache .pytest_cache .ruff_cache build out *.egg-info
 
-.PHONY: help setup run local test check format build sample lock clean
+.PHONY: help setup run local test check bench format build sample lock clean

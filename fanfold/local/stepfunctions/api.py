@@ -242,26 +242,35 @@ class StepFunctions:
         arn = request["executionArn"] if found else self._execution(request).identity.arn
         return paging.page(request, [childapi.list_item(run) for run in self._map_runs.of(arn)], "mapRuns")
 
+    def _tagged(self, request: Request) -> Machine:
+        try:
+            return self._machine(request["resourceArn"])
+        except ServiceError as problem:
+            if problem.code != "StateMachineDoesNotExist":
+                raise
+            raise ServiceError("ResourceNotFound", f"Resource not found: '{request['resourceArn']}'") from None
+
     def _list_tags(self, request: Request) -> Response:
-        tags = self._machine(request["resourceArn"]).tags
+        tags = self._tagged(request).tags
         return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
 
     def _tag(self, request: Request) -> Response:
-        machine = self._machine(request["resourceArn"])
+        machine = self._tagged(request)
         self._machines.tag(
             machine.arn, {**machine.tags, **{tag["key"]: tag.get("value", "") for tag in request["tags"]}}
         )
         return {}
 
     def _untag(self, request: Request) -> Response:
-        machine = self._machine(request["resourceArn"])
+        machine = self._tagged(request)
         kept = {key: value for key, value in machine.tags.items() if key not in request["tagKeys"]}
         self._machines.tag(machine.arn, kept)
         return {}
 
 
 def _without_data(event: dict[str, Any]) -> dict[str, Any]:
-    hidden = {"input", "output", "inputDetails", "outputDetails", "assignedVariables", "parameters"}
+    carried = ("input", "output", "assignedVariables")
+    hidden = {*carried, *(f"{name}Details" for name in carried), "parameters"}
     return {
         key: {name: each for name, each in value.items() if name not in hidden} if isinstance(value, dict) else value
         for key, value in event.items()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from fanfold.local.stepfunctions import history
-from fanfold.local.stepfunctions.document import DATA_LIMIT, NULL, Document, size
+from fanfold.local.stepfunctions.document import DATA_LIMIT, NULL, Document, dumps, size
 from fanfold.local.stepfunctions.failure import (
     DATA_LIMIT_EXCEEDED,
     EvaluationFailure,
@@ -24,6 +24,7 @@ from fanfold.local.stepfunctions.retry import Attempts, catcher_for
 B = TypeVar("B")
 Runner = Callable[["Visit"], tuple[str | None, Document]]
 
+_VARIABLES_LIMIT: Final = 10 * 1024**2  # bytes of all variables of an execution
 # Types whose failure is an event of its own, whatever came before it.
 _REPORTING: Final = frozenset({"Map", "Parallel"})
 _TRYING: Final = frozenset({"Map", "Parallel", "Task"})
@@ -178,16 +179,37 @@ class Visit:
                 self.assigned = {name: self.document_of(value, f"Assign/{name}") for name, value in assigned.items()}
         if document.oversized:
             raise oversized(self.state.name)
-        excess = sum(size(each.text) for each in self.assigned.values()) - DATA_LIMIT
-        if excess > 0:
-            self._refuse_assignment(excess)
+        self._check_assigned()
         return document
 
-    def _refuse_assignment(self, excess: int) -> None:
-        cause = f"State '{self.state.name}' assigned variables that exceed the limit of one state by {excess} bytes."
+    def _check_assigned(self) -> None:
+        """Raise Failure for variables larger than AWS keeps: one, those of one Assign, or all of the execution."""
+        total, name = 0, self.state.name
+        for variable, value in self.assigned.items():
+            weight = size(value.text)
+            total += weight
+            if weight > DATA_LIMIT:
+                where = f"Variable '{variable}' in state '{name}'"
+                raise self._too_much(f"Variable size limit exceeded. {where} was assigned {weight} bytes.")
+            if total > DATA_LIMIT:
+                raise self._too_much(
+                    f"State total variable size limit exceeded. Variable '{variable}' in state '{name}' was assigned "
+                    f"{weight} bytes, which caused the size of variables assigned in the state to exceed its limit by "
+                    f"{total - DATA_LIMIT} bytes."
+                )
+        earlier = [value for known, value in self.line.variables.items() if known not in self.assigned]
+        if total and (len(earlier) + 1) * DATA_LIMIT > _VARIABLES_LIMIT:
+            excess = total + sum(size(dumps(value)) for value in earlier) - _VARIABLES_LIMIT
+            if excess > 0:
+                raise self._too_much(
+                    f"Execution total variable size limit exceeded. State '{name}' assigned variables that exceed the "
+                    f"total execution limit by {excess} bytes."
+                )
+
+    def _too_much(self, cause: str) -> Failure:
         details = history.named(DATA_LIMIT_EXCEEDED, cause, location="Assign", state=self.state.name)
         self.line.trail.add("EvaluationFailed", "evaluationFailedEventDetails", details)
-        raise Failure(DATA_LIMIT_EXCEEDED, cause)
+        return Failure(DATA_LIMIT_EXCEEDED, cause)
 
     def document_of(self, value: Any, field: str, *known: Document) -> Document:
         """Return the document of an evaluated value; raises EvaluationFailure where JSON has no form for it."""

@@ -12,6 +12,8 @@ from fanfold.local.protocol import ServiceError
 
 PASS = {"Type": "Pass", "End": True}
 WAIT = {"Type": "Wait", "Seconds": 60, "End": True}
+DEFINITION = '{"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'
+CREATED = {"name": "a", "definition": DEFINITION, "roleArn": ROLE}
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:machine-1"
 
 
@@ -66,6 +68,18 @@ def test_start_is_idempotent_while_it_runs(stage: Stage) -> None:
         ("RedriveExecution", {"executionArn": f"{MACHINE.replace('stateMachine', 'express')}/L:x:y"}, "InvalidArn"),
         ("GetExecutionHistory", {"executionArn": f"{MACHINE.replace('stateMachine', 'express')}/L:x:y"}, "InvalidArn"),
         ("Fly", {}, "UnknownOperationException"),
+        ("CreateStateMachine", {"name": "a", "definition": DEFINITION, "roleArn": "role"}, "InvalidArn"),
+        ("CreateStateMachine", {**CREATED, "loggingConfiguration": {"level": "ALL"}}, "InvalidLoggingConfiguration"),
+        ("CreateStateMachine", {**CREATED, "loggingConfiguration": {"level": "LOUD"}}, "ValidationException"),
+        ("CreateStateMachine", {**CREATED, "tags": [1]}, "ValidationException"),
+        ("CreateStateMachine", {**CREATED, "versionDescription": "first"}, "ValidationException"),
+        ("UpdateStateMachine", {"stateMachineArn": MACHINE, "definition": None}, "MissingRequiredParameter"),
+        ("UpdateStateMachine", {"stateMachineArn": MACHINE, "roleArn": "role"}, "InvalidArn"),
+        ("StartExecution", {"stateMachineArn": f"{MACHINE}/Items"}, "ValidationException"),
+        ("StartExecution", {"stateMachineArn": MACHINE, "input": "\ud800" * 90_000}, "ValidationException"),
+        ("ListExecutions", {"stateMachineArn": MACHINE, "redriveFilter": "REDRIVEN"}, "ValidationException"),
+        ("ListExecutions", {"stateMachineArn": MACHINE, "statusFilter": "PENDING_REDRIVE"}, "ValidationException"),
+        ("ListTagsForResource", {"resourceArn": f"{MACHINE}-none"}, "ResourceNotFound"),
     ],
 )
 def test_error_codes(stage: Stage, operation: str, request_: dict[str, Any], expected: str) -> None:
@@ -177,3 +191,65 @@ def test_update_of_a_finished_run_is_refused(stage: Stage) -> None:
     error = code(stage, "UpdateMapRun", mapRunArn=execution.map_run["mapRunArn"], maxConcurrency=1)
 
     assert error[0] == "ValidationException"
+
+
+def test_creating_again_overlooks_role_and_tags(stage: Stage) -> None:
+    """A second creation is the first when definition, logging and tracing are the same."""
+    first = stage.service.handle("CreateStateMachine", CREATED)
+    other = {**CREATED, "roleArn": f"{ROLE}2", "tags": [{"key": "a", "value": "1"}]}
+
+    assert stage.service.handle("CreateStateMachine", other) == first
+    assert (
+        stage.service.handle("DescribeStateMachine", {"stateMachineArn": first["stateMachineArn"]})["roleArn"] == ROLE
+    )
+    traced = {**CREATED, "tracingConfiguration": {"enabled": True}}
+    assert code(stage, "CreateStateMachine", **traced)[0] == "StateMachineAlreadyExists"
+
+
+def test_a_redrive_asked_for_again_is_the_same_redrive(stage: Stage) -> None:
+    """The token of an earlier redrive gets its date, whatever became of the execution since."""
+    execution = stage.run({"F": {"Type": "Fail"}})
+    first = execution.ask("RedriveExecution", clientToken="a")
+    execution.wait()
+    execution.ask("RedriveExecution", clientToken="b")
+    execution.wait()
+
+    assert execution.ask("RedriveExecution", clientToken="a") == first
+    assert (execution.status, execution.described["redriveCount"]) == ("FAILED", 2)
+    assert execution.events == [
+        "ExecutionStarted",
+        "FailStateEntered",
+        "ExecutionFailed",
+        *(["ExecutionRedriven", "ExecutionFailed"] * 2),
+    ]
+
+
+def test_a_redriven_execution_is_listed_first(stage: Stage) -> None:
+    """Executions are listed by when they last began or ended."""
+    arn = stage.create({"StartAt": "F", "States": {"F": {"Type": "Fail"}}})
+    started = []
+    for name in ("one", "two"):
+        request = {"stateMachineArn": arn, "name": name}
+        started.append(Execution(stage, stage.service.handle("StartExecution", request)["executionArn"]).wait())
+    started[0].ask("RedriveExecution")
+    started[0].wait()
+
+    listed = stage.service.handle("ListExecutions", {"stateMachineArn": arn})["executions"]
+
+    assert [each["name"] for each in listed] == ["one", "two"]
+
+
+def test_the_oldest_executions_are_forgotten_with_their_children(stage: Stage) -> None:
+    """Memory stays bounded: of more than a thousand executions the oldest that are over go."""
+    running = stage.start({"W": WAIT})
+    mapped = stage.run({"All": distributed(PASS, Items=[1])})
+    arn, child = mapped.map_run["mapRunArn"], mapped.children[0]["executionArn"]
+    machine = stage.create({"StartAt": "P", "States": {"P": PASS}})
+
+    for _ in range(1_000):
+        stage.service.handle("StartExecution", {"stateMachineArn": machine})
+
+    assert running.status == "RUNNING"
+    assert code(stage, "DescribeExecution", executionArn=mapped.arn)[0] == "ExecutionDoesNotExist"
+    assert code(stage, "DescribeExecution", executionArn=child)[0] == "ExecutionDoesNotExist"
+    assert code(stage, "DescribeMapRun", mapRunArn=arn)[0] == "ResourceNotFound"

@@ -155,3 +155,37 @@ def test_junk_is_a_fault_and_never_a_crash(state: dict[str, Any], data: st.DataO
             {"QueryLanguage": "JSONata", "StartAt": "Main", "States": {"Main": {**state, field: data.draw(JUNK)}}}
         )
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (" ", (SCHEMA, "Definition must be a valid JSON object", "")),
+        ("[]", (SCHEMA, "Definition must be a valid JSON object", "")),
+        ("{}", (SCHEMA, "These fields are required: [States, StartAt]", "/")),
+        ("[" * 100_000, ("INVALID_JSON_DESCRIPTION", "The definition is nested too deeply", "")),
+        ("no", ("INVALID_JSON_DESCRIPTION", "Expecting value", '[Source: (String)"no"; line: 1, column: 1]')),
+    ],
+)
+def test_what_is_no_definition_at_all(text: str, expected: tuple[str, str, str]) -> None:
+    """The code, message and place are those of AWS, but for the words about JSON."""
+    assert [(each.code, each.message, each.location) for each in validate_definition(text)] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("state", "place"),
+    [
+        ({"Type": "Wait", "Timestamp": "2026-03-14 01:59:00Z", "End": True}, "/Timestamp"),
+        ({"Type": "Wait", "Timestamp": "2026-03-14T01:59:00", "End": True}, "/Timestamp"),
+        ({"Type": "Wait", "Timestamp": "2026-03-14T25:59:00Z", "End": True}, "/Timestamp"),
+        ({"Type": "Map", "Items": 5, "ItemProcessor": {"StartAt": "P", "States": {"P": PASS}}, "End": True}, "/Items"),
+        ({**task("f"), "Arguments": {"Payload": 1}}, "/Arguments"),
+        (task("f", HeartbeatSeconds=5, TimeoutSeconds=5), "/HeartbeatSeconds"),
+        (task("f", HeartbeatSeconds="{% 1 + %}"), "/HeartbeatSeconds"),
+        (task("f", Retry=[{"ErrorEquals": [1]}]), "/Retry[0]/ErrorEquals"),
+        ({**PASS, "QueryLanguage": "JSONPath"}, ""),
+    ],
+)
+def test_faults_of_one_field(state: dict[str, Any], place: str) -> None:
+    """The place of the fault is the field."""
+    assert faults(state) == [(SCHEMA, f"{MAIN}{place}")]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jsonata import Jsonata
 from states_stage import Stage
 
+from fanfold.local.stepfunctions import guard
 from fanfold.local.stepfunctions.document import Document, dumps, loads
 from fanfold.local.stepfunctions.failure import EvaluationFailure
 from fanfold.local.stepfunctions.query import compile_template
@@ -104,3 +105,38 @@ def test_only_json_is_read() -> None:
     for text in ("NaN", "[Infinity]"):
         with pytest.raises(ValueError, match="is not JSON"):
             loads(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$pad('', 1e9, 'x')",
+        "$count([1..9999999])",
+        "$replace($pad('', 9999, 'x'), 'x', $pad('', 9999, 'y'))",
+        "($double := function($s, $n) {$n = 0 ? $s : $double($s & $s, $n - 1)}; $double('x', 60))",
+        "($double := function($a, $n) {$n = 0 ? $a : $double($append($a, $a), $n - 1)}; $double([1, 2], 60))",
+    ],
+)
+def test_an_expression_cannot_fill_the_memory(text: str) -> None:
+    """What grows without measure fails as an evaluation."""
+    with pytest.raises(EvaluationFailure, match="Expression evaluation memory limit exceeded"):
+        evaluate(text)
+
+
+def test_an_expression_cannot_fill_the_stack() -> None:
+    """Recursion without end fails as JSONata names it."""
+    with pytest.raises(EvaluationFailure, match="D1011"):
+        evaluate("($deep := function($n) {1 + $deep($n)}; $deep(1))")
+
+
+def test_an_expression_cannot_run_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tail recursion, which is a loop, ends too."""
+    monkeypatch.setattr(guard, "SECONDS", 0.05)
+
+    with pytest.raises(EvaluationFailure, match="took too long"):
+        evaluate("($loop := function($n) {$loop($n + 1)}; $loop(1))")
+
+
+def test_bounded_functions_still_take_the_context() -> None:
+    """A missing first argument is the context, as the signature of $pad says."""
+    assert evaluate("$states.input.$pad(3)", ["a", "b"]) == ["a  ", "b  "]

@@ -112,7 +112,7 @@ def test_catch_names_errors(stage: Stage, errors: list[str], caught: bool) -> No
 
 def test_runtime_errors_are_not_caught_by_all(stage: Stage) -> None:
     """States.Runtime ends the execution whatever Catch says."""
-    do = task("f", Arguments={"Payload": 1}, Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Caught"}])
+    do = task("f", Arguments="{% {'Payload': 1} %}", Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Caught"}])
 
     assert stage.run({"Do": do, "Caught": {"Type": "Succeed"}}).failure[0] == "States.Runtime"
 
