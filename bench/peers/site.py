@@ -35,12 +35,10 @@ class Execution:
     Attributes:
         seconds: from before StartExecution to the ``stopDate`` the endpoint gives (the same clock), so that looking
             seldom costs no accuracy.
-        output: JSON.
     """
 
     arn: str
     seconds: float
-    output: str
 
 
 class Site:
@@ -97,11 +95,15 @@ class Site:
         while time.time() < began + patience:
             told = self._states.describe_execution(executionArn=arn)
             if told["status"] == "SUCCEEDED":
-                return Execution(arn, told["stopDate"].timestamp() - began, told["output"])
+                return Execution(arn, told["stopDate"].timestamp() - began)
             if told["status"] != "RUNNING":
                 raise MapFailed(f"{told['status']}: {told.get('error', '')} {told.get('cause', '')}".strip())
             time.sleep(_POLL_SECONDS)
         raise MapFailed(f"still running after {patience:.0f} s")
+
+    def output(self, execution: Execution) -> str:
+        """Return the execution's output, JSON."""
+        return str(self._states.describe_execution(executionArn=execution.arn)["output"])
 
     def succeeded(self, execution: Execution) -> int:
         """Return how many items the execution's map counts as succeeded."""

@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-import botocore.session
 from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 
 _RESOURCE: Final = re.compile(r"arn:aws[a-z-]*:states:[a-z0-9-]*:\d*:(?P<rest>.+)")
 _FUNCTION: Final = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]+(?::[A-Za-z0-9_$-]+)?")
@@ -63,7 +64,8 @@ def botocore_name(service: str) -> str:
 @functools.lru_cache(maxsize=64)
 def service_model(service: str) -> Any:
     """Return botocore's model of a service; raises UnknownServiceError."""
-    return botocore.session.get_session().get_service_model(service)
+    # Without a session, which would want the user's AWS profile to exist.
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
 @functools.lru_cache(maxsize=256)
