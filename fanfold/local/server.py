@@ -6,6 +6,7 @@ all starve the S3 calls of their own functions; werkzeug's server closes the con
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import platform
