@@ -43,12 +43,14 @@ def images(cloud: Cloud, path: str = "images/album/") -> str:
 
 
 def own(cloud: Cloud) -> str:
-    """A destination of a test's own, so that no other test's outputs count as done."""
-    return f"destination=s3://{cloud.application.output_bucket}/tests/{uuid.uuid4()}/"
+    """A destination of a test's own: the default one is for the test of it alone."""
+    return f"s3://{cloud.application.output_bucket}/tests/{uuid.uuid4()}/"
 
 
 def test_a_good_run_ends_with_0_and_prints_its_summary_as_json(cloud, tmp_path):
-    done = call(cloud, "run", "image-resize", images(cloud), "-s", own(cloud), "--json", "--to", str(tmp_path))
+    done = call(
+        cloud, "run", "image-resize", images(cloud), "-s", f"destination={own(cloud)}", "--json", "--to", str(tmp_path)
+    )
 
     summary = json.loads(done.stdout)
     assert (done.returncode, summary["items"]["succeeded"]) == (0, 4)
@@ -58,7 +60,9 @@ def test_a_good_run_ends_with_0_and_prints_its_summary_as_json(cloud, tmp_path):
 
 
 def test_a_run_with_failed_items_ends_with_1(cloud):
-    done = call(cloud, "run", "image-resize", images(cloud, "images/"), "-s", "batch.items=4", "-s", own(cloud))
+    done = call(
+        cloud, "run", "image-resize", images(cloud, "images/"), "-s", "batch.items=4", "-s", f"destination={own(cloud)}"
+    )
 
     assert done.returncode == 1
     assert "SUCCEEDED" in done.stdout
@@ -89,7 +93,7 @@ def test_a_bad_job_ends_with_2_and_says_why_on_stderr(cloud, words, message):
 
 
 def test_a_job_may_come_from_stdin(cloud):
-    job = {"operation": "image-resize", "source": images(cloud), "options": {"width": 80}}
+    job = {"operation": "image-resize", "source": images(cloud), "destination": own(cloud)}
 
     done = call(cloud, "run", "--job", "-", "--json", stdin=json.dumps(job))
 
@@ -134,7 +138,7 @@ def test_the_aws_cli_works_as_against_aws(cloud, tmp_path):
         return done.stdout
 
     machine = json.loads(aws("stepfunctions", "list-state-machines"))["stateMachines"][0]["stateMachineArn"]
-    job = json.dumps({"operation": "image-resize", "source": images(cloud)})
+    job = json.dumps({"operation": "image-resize", "source": images(cloud), "destination": own(cloud)})
     started = aws("stepfunctions", "start-execution", "--state-machine-arn", machine, "--input", job)
     execution = json.loads(started)["executionArn"]
     while json.loads(aws("stepfunctions", "describe-execution", "--execution-arn", execution))["status"] == "RUNNING":
