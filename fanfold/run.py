@@ -25,7 +25,6 @@ class Progress:
     total: int
     succeeded: int
     failed: int
-    running: int
 
     @property
     def done(self) -> int:
@@ -66,7 +65,7 @@ def _tell_progress(stepfunctions: Any, execution: str, tell: Callable[[Progress]
     if map_runs:
         items = stepfunctions.describe_map_run(mapRunArn=map_runs[0]["mapRunArn"])["itemCounts"]
         failed = items["failed"] + items["timedOut"] + items["aborted"]
-        tell(Progress(items["total"], items["succeeded"], failed, items["running"]))
+        tell(Progress(items["total"], items["succeeded"], failed))
 
 
 def outcome(application: Application, ended: dict[str, Any]) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from itemkit.destination import Destination, Mark, fingerprint, is_done
-from itemkit.errors import ObjectNotFound, ObjectTooLarge, OperationFailed, PermanentError, TransientError
+from itemkit.errors import ObjectTooLarge, OperationFailed, PermanentError, TransientError
 from itemkit.item import Item
 from itemkit.operation import Operation, Result
 from itemkit.record import Failure, Record, Status
 from itemkit.select import Select
-from itemkit.store import Store
+from itemkit.store import Store, with_head
 
 READERS = 4
 WRITERS = 4
@@ -151,15 +151,9 @@ class _Batch:
 
     def _excluded(self, work: _Work) -> Record | None:
         if work.item.size is None and self._task.select.needs_head:
-            work.item = self._with_head(work.item)
+            work.item = with_head(self._store, work.item)
         reason = self._task.select.refusal(work.item)
         return Record(work.item.uri, Status.EXCLUDED, reason=reason) if reason else None
-
-    def _with_head(self, item: Item) -> Item:
-        head = self._store.head(item.uri)
-        if head is None:
-            raise ObjectNotFound(f"cannot read {item.uri}: it does not exist; check the bucket and the key")
-        return replace(item, size=head.size, etag=head.etag, modified=head.modified)
 
     def _skipped(self, work: _Work) -> Record | None:
         destination = self._task.destination

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from itemkit.errors import ObjectNotFound, OutputConflict
+from itemkit.errors import OutputConflict
 from itemkit.item import Item, join_uri, split_uri
 from itemkit.operation import Operation, Output
-from itemkit.store import ChangedUnderneath, Head, Put, Store
+from itemkit.store import ChangedUnderneath, Head, Put, Store, require_head
 
 SOURCE = "fanfold-source"
 FINGERPRINT = "fanfold-fingerprint"
@@ -107,12 +107,7 @@ def is_done(store: Store, item: Item, existing: Head, print_of: Any) -> bool:
 
     ``print_of`` maps an ETag to the fingerprint; the source is asked for its ETag when the listing did not say it.
     """
-    etag = item.etag
-    if etag is None:
-        head = store.head(item.uri)
-        if head is None:
-            raise ObjectNotFound(f"cannot read {item.uri}: it does not exist; check the bucket and the key")
-        etag = head.etag
+    etag = item.etag or require_head(store, item.uri).etag
     return bool(existing.metadata.get(FINGERPRINT) == print_of(etag))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import boto3
@@ -25,7 +25,7 @@ from itemkit.errors import (
     PermanentError,
     TransientError,
 )
-from itemkit.item import split_uri
+from itemkit.item import Item, split_uri
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -164,6 +164,20 @@ class S3Store:
             self._s3.upload_fileobj(body, bucket, key, ExtraArgs={"ContentType": content_type})
 
 
+def require_head(store: Store, uri: str) -> Head:
+    """Return what is known of an object; raises ObjectNotFound where there is none."""
+    head = store.head(uri)
+    if head is None:
+        raise _not_found("read", uri)
+    return head
+
+
+def with_head(store: Store, item: Item) -> Item:
+    """Return an item with its size, ETag and date, which manifest rows do not carry; raises ObjectNotFound."""
+    head = require_head(store, item.uri)
+    return replace(item, size=head.size, etag=head.etag, modified=head.modified)
+
+
 def _head(answer: Any) -> Head:
     return Head(
         size=answer["ContentLength"],
@@ -190,7 +204,7 @@ def _item_error(error: ClientError, verb: str, uri: str) -> ItemError:
     code = error.response["Error"].get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _NOT_FOUND:
-        return ObjectNotFound(f"cannot {verb} {uri}: it does not exist; check the bucket and the key")
+        return _not_found(verb, uri)
     if code in _FORBIDDEN:
         return ObjectForbidden(f"cannot {verb} {uri}: access denied; grant the function's role the bucket and its key")
     if code == "InvalidObjectState":
@@ -202,3 +216,7 @@ def _item_error(error: ClientError, verb: str, uri: str) -> ItemError:
     return PermanentError(
         f"cannot {verb} {uri}: S3 answered {code or status}: {error.response['Error'].get('Message')}"
     )
+
+
+def _not_found(verb: str, uri: str) -> ObjectNotFound:
+    return ObjectNotFound(f"cannot {verb} {uri}: it does not exist; check the bucket and the key")

@@ -7,17 +7,17 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import IO, Any
 
 from functions.prepare.manifest import Manifest, examine, rows, unpacked
 from functions.prepare.preflight import Aws
 from itemkit import InvalidJob
 from itemkit.errors import PermanentError
-from itemkit.item import Item, join_uri, listed_item, manifest_item, split_uri
+from itemkit.item import join_uri, listed_item, manifest_item, split_uri
 from itemkit.job import Job, ManifestSource, ObjectsSource, PrefixSource, parse_job
 from itemkit.select import Select
-from itemkit.store import S3Store
+from itemkit.store import S3Store, with_head
 
 # How many of a source's first objects are looked at for one that the job wants.
 MOST_SAMPLED = 100
@@ -138,22 +138,16 @@ class Planner:
         """Return the first object the job wants; a row that names none is that item's failure, not the job's."""
         for row in itertools.islice(manifest_rows, MOST_SAMPLED):
             with suppress(PermanentError):
-                item = self._with_head(manifest_item(row, split_uri(uri)[0]), select)
-                if item is not None and select.refusal(item) is None:
+                item = manifest_item(row, split_uri(uri)[0])
+                item = with_head(self.store, item) if select.needs_head else item
+                if select.refusal(item) is None:
                     return item.uri
         return None
-
-    def _with_head(self, item: Item, select: Select) -> Item | None:
-        """Ask for the size and date of an item where they decide; ``None`` when there is no such object."""
-        if not select.needs_head:
-            return item
-        head = self.store.head(item.uri)
-        return replace(item, size=head.size, modified=head.modified) if head else None
 
     def _upload(self, uri: str, lines: Iterable[dict[str, Any]]) -> None:
         # ASCII, because a JSON manifest may hold a lone surrogate, which UTF-8 cannot.
         encoded = (json.dumps(line).encode() + b"\n" for line in lines)
-        self.store.upload(uri, io.BufferedReader(_Chunks(encoded), 1 << 20), "application/jsonlines")
+        self.store.upload(uri, io.BufferedReader(Chunks(encoded), 1 << 20), "application/jsonlines")
 
 
 @contextmanager
@@ -166,7 +160,7 @@ def _opened(store: S3Store, uri: str) -> Iterator[IO[bytes]]:
         raise InvalidJob(f"the manifest {uri} cannot be read: {error}") from error
 
 
-class _Chunks(io.RawIOBase):
+class Chunks(io.RawIOBase):
     """A readable stream over an iterator of bytes, so that a manifest of any length is uploaded as it is rewritten."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
@@ -174,9 +168,11 @@ class _Chunks(io.RawIOBase):
         self._rest = b""
 
     def readable(self) -> bool:
+        """Tell that this can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Read into a buffer, as buffered readers want it."""
         self._rest = self._rest or next(self._chunks, b"")
         taken = self._rest[: len(buffer)]
         buffer[: len(taken)] = taken

@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 import tracemalloc
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.prepare.manifest import JSON_BYTES, Manifest, examine, rows, unpacked
+from functions.prepare.plan import Chunks
 from itemkit import InvalidJob
 
 A = "s3://photos/a.jpg"
@@ -271,30 +271,17 @@ def test_json_rows_are_read_back(table: list[dict[str, Any]], encoding: str) -> 
     assert read(json.dumps(table).encode("utf-8"), "m.json") == table
 
 
-class _Repeated(io.RawIOBase):
+def repeated(head: bytes, line: bytes, times: int) -> Chunks:
     """A stream of a head and then ever the same line, which is nowhere in memory as a whole."""
-
-    def __init__(self, head: bytes, line: bytes, times: int) -> None:
-        self._chunks: Iterator[bytes] = iter([head, *[line * 1000] * (times // 1000)])
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._rest = self._rest or next(self._chunks, b"")
-        taken = self._rest[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._rest = self._rest[len(taken) :]
-        return len(taken)
+    return Chunks(iter([head, *[line * 1000] * (times // 1000)]))
 
 
 def test_a_long_manifest_is_examined_and_rewritten_in_little_memory() -> None:
     """8 MB; the bound has room for a chunk of 1 MB, its text, and what the decoders hold."""
     line, times = b"s3://photos/2026/11/" + b"x" * 100 + b".jpg;a label\n", 60_000
     tracemalloc.start()
-    manifest = examine(io.BufferedReader(_Repeated(b"uri;label\n", line, times)), "s3://photos/m.csv", None)
-    table = rows(io.BufferedReader(_Repeated(b"uri;label\n", line, times)), manifest, "s3://photos/m.csv")
+    manifest = examine(io.BufferedReader(repeated(b"uri;label\n", line, times)), "s3://photos/m.csv", None)
+    table = rows(io.BufferedReader(repeated(b"uri;label\n", line, times)), manifest, "s3://photos/m.csv")
     count = sum(1 for _ in table)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -12,9 +12,8 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fanfold.local.server import Endpoint
+from tests.waiting import until
 
 ROLE = "arn:aws:iam::123456789012:role/any"
 AUTHORIZATION = (
@@ -60,13 +60,6 @@ def address(endpoint: Endpoint) -> tuple[str, int]:
 def keys(endpoint: Endpoint, prefix: str) -> list[str]:
     listed = endpoint.client("s3").list_objects_v2(Bucket="bucket", Prefix=prefix)
     return [item["Key"] for item in listed.get("Contents", [])]
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
 
 
 def create_function(endpoint: Endpoint, name: str, source: str, timeout: int = 30) -> None:

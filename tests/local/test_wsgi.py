@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,13 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fanfold.local.wsgi import Body, Chunks, ClientGone, Handler, Server
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 50), max_size=10))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import textwrap
-import time
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -64,14 +62,6 @@ def require(client: Client) -> Client:
     if client is Client.AWS and preferred() is not Client.AWS:
         pytest.skip("awslambdaric runs on Linux only, where it is installed")
     return client
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> None:
-    """Wait until ``condition`` holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
 
 
 def _no_clients(service: str) -> Any:

@@ -11,11 +11,12 @@ import threading
 from pathlib import Path, PurePosixPath
 
 import pytest
-from lambda_stage import Stage, until
+from lambda_stage import Stage
 
 from fanfold.local.awslambda import Mount
 from fanfold.local.awslambda.client import Client
 from fanfold.local.protocol import ServiceError
+from tests.waiting import until
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MAX_RESPONSE = 6 * 1024 * 1024 + 100

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from lambda_stage import until
 
 from fanfold.local.server import Endpoint
+from tests.waiting import until
 
 OF_EVERY_SERVICE = {"SerializationException", "UnknownOperationException", "ValidationException"}
 ROLE = "arn:aws:iam::123456789012:role/lambda"

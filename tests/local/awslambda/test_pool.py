@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from lambda_stage import until
 
 from fanfold.local.awslambda.environment import Function
 from fanfold.local.awslambda.pool import Pool
 from fanfold.local.protocol import ServiceError
+from tests.waiting import until
 
 
 @dataclass(eq=False)
