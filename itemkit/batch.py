@@ -159,10 +159,14 @@ class _Batch:
         destination = self._task.destination
         existing = destination.existing(self._store, work.uris[0], work.item)
         work.replaces = existing.etag if existing else None
-        if existing is None or destination.overwrite:
+        if existing is None or (destination.overwrite and not destination.wrote(existing)):
             return None
         if not is_done(self._store, work.item, existing, self._fingerprint):
             return None
+        if destination.wrote(existing):
+            reason = "done by an earlier attempt of this run"
+            known = Record(work.item.uri, Status.SUCCEEDED, work.uris, reason=reason)
+            return replace(known, bytes_in=work.item.size or 0, bytes_out=existing.size)
         return Record(work.item.uri, Status.SKIPPED, work.uris, reason="already done")
 
     def _fetch(self, work: _Work) -> None:
@@ -235,7 +239,7 @@ def _finished(work: _Work) -> Record:
     return replace(
         work.record,
         milliseconds=round(work.seconds * 1000, 3),
-        bytes_in=work.bytes_in,
+        bytes_in=work.bytes_in or work.record.bytes_in,
         name=item.name if work.record.failure else None,
         output=item.output,
         columns=dict(item.columns),

@@ -20,6 +20,7 @@ from itemkit.store import ChangedUnderneath, Head, Put, Store, require_head
 
 SOURCE = "fanfold-source"
 FINGERPRINT = "fanfold-fingerprint"
+RUN = "fanfold-run"
 # S3 takes 2 KB of user metadata an object, US-ASCII: a longer source is told by its digest.
 _LONGEST_SOURCE = 1024
 
@@ -31,10 +32,12 @@ class Destination:
     Attributes:
         uri: ``s3://bucket/prefix/``, ending in ``/``.
         overwrite: process again what is done, and replace objects that Fanfold did not write.
+        run: the run that writes, so that what a lost attempt of it wrote is known again.
     """
 
     uri: str
     overwrite: bool = False
+    run: str | None = None
 
     def output_uris(self, item: Item, operation: Operation[Any], options: Any) -> tuple[str, ...]:
         """Return the URIs of the item's outputs, the one that stands for the item first.
@@ -67,9 +70,15 @@ class Destination:
             raise OutputConflict(f"{uri} is already the output of {owner}: choose names that keep them apart")
         return head
 
+    def wrote(self, existing: Head) -> bool:
+        """Tell whether this very run wrote an existing output: an attempt that was lost, or a pass before."""
+        return self.run is not None and existing.metadata.get(RUN) == quote(self.run)
+
     def write(self, store: Store, uris: Sequence[str], outputs: Sequence[Output], mark: Mark) -> None:
         """Write an item's outputs, the first one last."""
         metadata = {SOURCE: source_mark(mark.item.uri), FINGERPRINT: mark.fingerprint}
+        if self.run:
+            metadata[RUN] = quote(self.run)
         for place, (uri, output) in reversed(list(enumerate(zip(uris, outputs, strict=True)))):
             replaces = mark.replaces if place == 0 else None
             self._write_one(store, Put(uri, output.body, output.content_type, metadata, replaces), mark.item)

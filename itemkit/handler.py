@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -17,7 +18,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from itemkit.batch import Task, run_batch
 from itemkit.destination import Destination
 from itemkit.errors import PermanentError, TransientError
-from itemkit.event import BatchResult, Event, write_records
+from itemkit.event import BatchResult, Effort, Event, write_records
 from itemkit.item import Item
 from itemkit.operation import Operation
 from itemkit.record import Record, Status
@@ -26,9 +27,11 @@ from itemkit.store import S3Store, Store
 from itemkit.tally import Tally
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
-# Failed and deferred items a batch result shows, without their columns; all of them are in its records. A result must
-# fit into the Cause of a Fail state, which takes 32,768 characters.
+# Failed and deferred items a batch result shows, without their columns; all of them are in its records.
 FAILURES_SHOWN = 3
+# Of the function's time, what is kept for items in flight and for the records: a tenth, and 5 seconds at most.
+RESERVED_SHARE = 0.1
+MOST_RESERVE = 5.0
 
 
 def lambda_handler(operation: Operation[Any], store: Store | None = None) -> Handler:
@@ -84,7 +87,8 @@ def _head_of(store: Store, uri: str, most: int) -> bytes | None:
 
 
 def _process(operation: Operation[Any], event: Event, store: Store, context: Any) -> BatchResult:
-    records = _run(operation, event, store, time.monotonic() + context.get_remaining_time_in_millis() / 1000)
+    started, clock, requests_before = time.time(), time.monotonic(), Counter(store.requests)
+    records = _run(operation, event, store, context.get_remaining_time_in_millis() / 1000)
     tally = Tally()
     for record in records:
         tally.add(record)
@@ -94,17 +98,20 @@ def _process(operation: Operation[Any], event: Event, store: Store, context: Any
     uri = f"{place}{event.batch}.jsonl.gz" if place else None
     if uri:
         _write(store, uri, records)
-    return BatchResult(event.batch, int(event.settings.get("pass", 1)), tally, uri, failures)
+    requests = dict(store.requests - requests_before)
+    effort = Effort(round(started, 3), round(time.monotonic() - clock, 3), int(context.memory_limit_in_mb), requests)
+    return BatchResult(event.batch, int(event.settings.get("pass", 1)), tally, uri, failures, effort)
 
 
-def _run(operation: Operation[Any], event: Event, store: Store, deadline: float) -> list[Record]:
+def _run(operation: Operation[Any], event: Event, store: Store, seconds: float) -> list[Record]:
     settings = event.settings
     task = Task(
         operation,
         operation.parse(settings.get("options", {})),
-        Destination(settings["destination"], bool(settings.get("overwrite", False))),
+        Destination(settings["destination"], bool(settings.get("overwrite", False)), settings.get("run")),
         Select.from_json(settings.get("select", {})),
-        deadline,
+        time.monotonic() + seconds,
+        min(MOST_RESERVE, RESERVED_SHARE * seconds),
     )
     entries = list(event.items())
     done = iter(run_batch([entry for entry in entries if isinstance(entry, Item)], task, store))

@@ -19,6 +19,8 @@ MANIFEST_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
 COMPRESSED_SUFFIX = ".gz"
 # An S3 prefix takes 3,500 writes a second; an item of 120 ms makes that about 420 functions at once.
 DEFAULT_CONCURRENCY = 400
+# With batches an eighth as large each time, an item of a batch of 50 is alone in the third.
+DEFAULT_PASSES = 3
 
 
 def _checked_uri(uri: str) -> str:
@@ -118,6 +120,7 @@ class Job(_Part):
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = DEFAULT_CONCURRENCY
     max_items: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
     tolerate: Tolerate = Tolerate()
+    passes: Annotated[int, Field(ge=1, le=10)] = DEFAULT_PASSES
     overwrite: bool = False
 
     @field_validator("operation")

@@ -50,7 +50,7 @@ class Record:
         name: of an item without an output, what its output names are made from.
         output: the output key the manifest asked for.
         columns: the manifest's other columns.
-        reason: why it was excluded or skipped.
+        reason: why it was excluded or skipped, or which attempt of the run did it.
         facts: what the operation tells of it, such as ``{"width": 512}``.
     """
 

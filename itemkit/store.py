@@ -7,7 +7,9 @@ the object's URI in the message, and nothing else.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -89,8 +91,34 @@ class _Reading(io.RawIOBase):
         return len(data)
 
 
+class Chunks(io.RawIOBase):
+    """A readable stream over bytes that come in pieces."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        """Tell that this can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer, as buffered readers want it."""
+        while not self._rest:
+            try:
+                self._rest = next(self._chunks)
+            except StopIteration:
+                break
+        taken = self._rest[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
+        return len(taken)
+
+
 class Store(Protocol):
     """What a batch needs of a store; see ``S3Store``."""
+
+    requests: Counter[str]
 
     def head(self, uri: str) -> Head | None:
         """Return what is known of an object, ``None`` where there is none."""
@@ -110,9 +138,16 @@ class Store(Protocol):
 
 
 class S3Store:
-    """Objects in S3. Thread-safe, as its boto3 client is."""
+    """Objects in S3. Thread-safe, as its boto3 client is.
+
+    Attributes:
+        requests: calls made so far, by the kind S3 bills them as: ``head``, ``get``, ``put``, ``list``; what boto3
+            tries again by itself is not in it.
+    """
 
     def __init__(self, client: S3Client | None = None) -> None:
+        self.requests: Counter[str] = Counter()
+        self._counting = threading.Lock()
         self._s3 = client or boto3.client(
             "s3", config=Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=32)
         )
@@ -120,6 +155,7 @@ class S3Store:
     def head(self, uri: str) -> Head | None:
         """Return what is known of an object, ``None`` where there is none."""
         bucket, key = split_uri(uri)
+        self._count("head")
         try:
             with _told_apart("read", uri):
                 answer = self._s3.head_object(Bucket=bucket, Key=key)
@@ -131,6 +167,7 @@ class S3Store:
     def open(self, uri: str) -> Iterator[tuple[Head, BinaryIO]]:
         """Open an object for reading, as its head and a stream of its bytes."""
         bucket, key = split_uri(uri)
+        self._count("get")
         with _told_apart("read", uri):
             answer = self._s3.get_object(Bucket=bucket, Key=key)
         # Entering the body itself would hand out the raw stream, which does not notice that bytes are missing.
@@ -141,6 +178,7 @@ class S3Store:
         """Write an object under its condition; raises ChangedUnderneath when the condition does not hold."""
         bucket, key = split_uri(put.uri)
         condition: Any = {"IfMatch": put.replaces} if put.replaces else {"IfNoneMatch": "*"}
+        self._count("put")
         with _told_apart("write", put.uri):
             self._s3.put_object(
                 Bucket=bucket,
@@ -154,14 +192,37 @@ class S3Store:
     def write(self, uri: str, body: bytes, content_type: str) -> None:
         """Write an object without a condition."""
         bucket, key = split_uri(uri)
+        self._count("put")
         with _told_apart("write", uri):
             self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
     def upload(self, uri: str, body: IO[bytes], content_type: str) -> None:
         """Write a stream of any length, in parts where it is long."""
         bucket, key = split_uri(uri)
+        self._count("put")
         with _told_apart("write", uri):
             self._s3.upload_fileobj(body, bucket, key, ExtraArgs={"ContentType": content_type})
+
+    def list(self, uri: str) -> Iterator[dict[str, Any]]:
+        """Yield what lies below a prefix, as the map's ``s3:listObjectsV2`` reader delivers it: see ``listed_item``.
+
+        Entries are ``{"Key", "Size", "Etag", "LastModified"}`` in the order of their keys, the date in epoch seconds.
+        """
+        bucket, prefix = split_uri(uri)
+        with _told_apart("list", uri):
+            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                self._count("list")
+                for found in page.get("Contents", ()):
+                    modified = found["LastModified"].timestamp()
+                    yield {"Key": found["Key"], "Size": found["Size"], "Etag": found["ETag"], "LastModified": modified}
+
+    def upload_chunks(self, uri: str, chunks: Iterable[bytes], content_type: str) -> None:
+        """Write what is still being made, of any length."""
+        self.upload(uri, io.BufferedReader(Chunks(chunks), _BUFFER), content_type)
+
+    def _count(self, kind: str) -> None:
+        with self._counting:
+            self.requests[kind] += 1
 
 
 def require_head(store: Store, uri: str) -> Head:

@@ -26,23 +26,23 @@ class Stored:
 
 
 class MemoryStore:
-    """Objects by URI. ``unreadable`` and ``unwritable`` URIs are transient; ``calls`` counts requests."""
+    """Objects by URI; ``unreadable`` and ``unwritable`` ones are transient. ``requests`` counts calls."""
 
     def __init__(self, objects: dict[str, bytes] | None = None) -> None:
         self.objects = {uri: Stored(body) for uri, body in (objects or {}).items()}
         self.unreadable: set[str] = set()
         self.unwritable: set[str] = set()
-        self.calls: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def head(self, uri: str) -> Head | None:
-        self.calls["head"] += 1
+        self.requests["head"] += 1
         stored = self.objects.get(uri)
         return stored.head if stored else None
 
     @contextmanager
     def open(self, uri: str) -> Iterator[tuple[Head, io.BytesIO]]:
-        self.calls["open"] += 1
+        self.requests["get"] += 1
         if uri in self.unreadable:
             raise TransientError(f"cannot read {uri}: planted")
         if uri not in self.objects:
@@ -50,7 +50,7 @@ class MemoryStore:
         yield self.objects[uri].head, io.BytesIO(self.objects[uri].body)
 
     def put(self, put: Put) -> None:
-        self.calls["put"] += 1
+        self.requests["put"] += 1
         with self._lock:
             if put.uri in self.unwritable:
                 raise TransientError(f"cannot write {put.uri}: planted")
@@ -60,7 +60,7 @@ class MemoryStore:
             self.objects[put.uri] = Stored(put.body, put.content_type, dict(put.metadata))
 
     def write(self, uri: str, body: bytes, content_type: str) -> None:
-        self.calls["write"] += 1
+        self.requests["put"] += 1
         if uri in self.unwritable:
             raise TransientError(f"cannot write {uri}: planted")
         self.objects[uri] = Stored(body, content_type)

@@ -116,12 +116,28 @@ def test_faults_of_the_store_are_transient():
 def test_what_is_done_is_skipped_without_reading_it():
     store = MemoryStore({"s3://in/a": b"a"})
     run_batch(items("a"), TASK, store)
-    store.calls.clear()
+    store.requests.clear()
 
     records = run_batch(items("a"), TASK, store)
 
     assert statuses(records) == ["skipped"]
-    assert store.calls == {"head": 2}
+    assert store.requests == {"head": 2}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_a_lost_attempt_of_the_same_run_did_is_done_and_counts_as_succeeded(overwrite):
+    """Its result never arrived; ``overwrite`` means to do it once a run, not once an attempt."""
+    store = MemoryStore({"s3://in/a": b"a"})
+    ours = replace(TASK, destination=Destination("s3://out/to/", overwrite, "run ä"))
+    run_batch(items("a"), ours, store)
+    store.requests.clear()
+
+    [record] = run_batch(items("a"), ours, store)
+
+    assert (record.status.value, record.reason) == ("succeeded", "done by an earlier attempt of this run")
+    assert (record.bytes_out, store.requests["get"]) == (2, 0)
+    [other] = run_batch(items("a"), replace(ours, destination=Destination("s3://out/to/", overwrite, "later")), store)
+    assert other.status.value == ("succeeded" if overwrite else "skipped")
 
 
 @pytest.mark.parametrize("change", ["options", "content", "version", "overwrite"])
@@ -222,7 +238,7 @@ def test_excluded_items_are_not_read():
         ("excluded", "folder marker"),
         ("excluded", "suffix is none of .txt"),
     ]
-    assert store.calls["open"] == 0
+    assert store.requests["get"] == 0
 
 
 def test_sizes_of_manifest_rows_are_asked_for_when_the_job_selects_by_size():

@@ -1,6 +1,7 @@
 """The Lambda edge: events in, batch results and records out, questions answered."""
 
 import json
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -78,6 +79,20 @@ def test_a_batch_of_listed_objects():
         ("s3://src/in/b", "failed"),
         ("s3://src/in/", "excluded"),
     ]
+
+
+def test_a_batch_tells_what_it_took():
+    store = MemoryStore({"s3://src/a": b"a", "s3://src/b": b"bad"})
+    before = time.time()
+
+    effort = handle(store, batch({"uri": "s3://src/a"}, {"uri": "s3://src/b"}, records="s3://r/"))["effort"]
+
+    assert before - 0.001 <= effort["started"] <= time.time()
+    assert 0 <= effort["seconds"] < 60
+    assert effort["memory"] == 128
+    # The records are a PUT, too.
+    assert effort["requests"] == {"head": 2, "get": 2, "put": 2}
+    assert handle(store, batch({"uri": "s3://src/a"}))["effort"]["requests"] == {"head": 2}
 
 
 def test_a_single_item_without_a_batcher_needs_ten_lines():

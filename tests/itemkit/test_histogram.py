@@ -1,6 +1,7 @@
 """The histogram: percentiles within its promise, merging without order."""
 
 import math
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,4 +49,22 @@ def test_an_empty_histogram_answers_zero():
 
 
 def test_a_value_of_nothing_counts():
-    assert histogram([0.0]).buckets.total() == 1
+    assert list(histogram([0.0]).buckets.values()) == [1]
+
+
+@given(VALUES, st.integers(1, 60))
+def test_bins_are_few_neighbours_and_hold_everything(values, most):
+    bins = histogram(values).bins(most)
+
+    assert 1 <= len(bins) <= most
+    assert sum(count for _, _, count in bins) == len(values)
+    assert all(math.isclose(one[1], other[0]) for one, other in pairwise(bins))
+    for low, high, count in bins:
+        inside = sum(low * 0.999999 < value <= high * 1.000001 for value in values)
+        assert inside >= count - sum(
+            math.isclose(value, edge, rel_tol=1e-5) for value in values for edge in (low, high)
+        )
+
+
+def test_an_empty_histogram_has_no_bins():
+    assert Histogram().bins(10) == []

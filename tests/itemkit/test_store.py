@@ -1,5 +1,7 @@
 """The S3 store: bounded, conditional, and errors told apart by type."""
 
+from datetime import UTC, datetime
+
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
@@ -86,3 +88,61 @@ def test_a_write_wants_an_empty_key_or_the_very_object_it_replaces(s3):
 
     answer = s3.get_object(Bucket="bucket", Key="k")
     assert (answer["Body"].read(), answer["ContentType"], answer["Metadata"]) == (b"two", "text/plain", {"m": "1"})
+
+
+def test_listing_goes_through_all_pages_with_keys_as_they_are(s3):
+    odd = ["in/", "in/a b+c%20", "in/new\nline", "in/Größe/日本", 'in/quo"te&<x>']
+    many = [f"in/many/{number:04}" for number in range(1_001)]
+    for key in [*odd, *many, "inner/not-below"]:
+        s3.put_object(Bucket="bucket", Key=key, Body=b"text")
+    head = S3Store(s3).head("s3://bucket/in/many/0000")
+    store = S3Store(s3)
+
+    found = list(store.list("s3://bucket/in/"))
+
+    assert [entry["Key"] for entry in found] == sorted(odd + many)
+    assert next(entry for entry in found if entry["Key"] == "in/many/0000") == {
+        "Key": "in/many/0000",
+        "Size": 4,
+        "Etag": f'"{head.etag}"',
+        "LastModified": pytest.approx(head.modified, abs=1),
+    }
+    assert store.requests == {"list": 2}
+
+
+def test_nothing_below_a_prefix_is_an_empty_listing(s3):
+    assert list(S3Store(s3).list("s3://bucket")) == []
+
+
+class BreakingOff:
+    """A client whose listing gives one page and then an error."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def get_paginator(self, name):
+        assert name == "list_objects_v2"
+        return self
+
+    def paginate(self, **_):
+        yield {"Contents": [{"Key": "a", "Size": 1, "ETag": '"e"', "LastModified": datetime(2026, 11, 21, tzinfo=UTC)}]}
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (answered("NoSuchBucket", 404), ObjectNotFound),
+        (answered("AccessDenied", 403), ObjectForbidden),
+        (answered("SlowDown", 503), TransientError),
+        (answered("InvalidArgument", 400), PermanentError),
+        (EndpointConnectionError(endpoint_url="http://x"), TransientError),
+    ],
+)
+def test_a_listing_is_lazy_and_breaks_off_with_one_of_our_errors(error, kind):
+    entries = S3Store(BreakingOff(error)).list("s3://bucket/in/")
+
+    assert next(entries)["Key"] == "a"
+    with pytest.raises(kind, match="cannot list s3://bucket/in/") as raised:
+        next(entries)
+    assert type(raised.value) is kind

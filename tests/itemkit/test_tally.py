@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itemkit.record import Failure, Record, Status
-from itemkit.tally import MOST_ERROR_TYPES, OTHER_ERRORS, Tally
+from itemkit.tally import MOST_ERROR_TYPES, OTHER_ERRORS, SLOWEST, Tally
 
 FAILURES = st.builds(Failure, st.sampled_from(["A", "B", "C"]), st.text(max_size=5), st.booleans())
 RECORDS = st.lists(
@@ -42,7 +42,9 @@ def test_merging_in_any_order_equals_adding_all(one, two, three):
 
     assert forwards.to_json() == tally(one + two + three).to_json()
     assert Counter(backwards.counts) == Counter(forwards.counts)
-    assert backwards.errors == forwards.errors
+    assert (backwards.errors, backwards.deferrals) == (forwards.errors, forwards.deferrals)
+    assert backwards.slowest == forwards.slowest
+    assert backwards.sizes.to_json() == forwards.sizes.to_json()
 
 
 @given(RECORDS)
@@ -50,6 +52,29 @@ def test_json_keeps_everything(records):
     made = tally(records)
 
     assert Tally.from_json(json.loads(json.dumps(made.to_json()))).to_json() == made.to_json()
+
+
+@given(RECORDS)
+def test_what_is_open_counts_for_nothing_but_its_number(records):
+    decided = [record for record in records if record.status is not Status.DEFERRED]
+    made, without = tally(records), tally(decided)
+
+    assert made.counts["deferred"] == len(records) - len(decided)
+    assert (made.sums, made.errors, made.slowest) == (without.sums, without.errors, without.slowest)
+    assert made.milliseconds.to_json() == without.milliseconds.to_json()
+
+
+@given(RECORDS)
+def test_the_slowest_are_those_of_all(records):
+    worked = [each for each in records if each.status in (Status.SUCCEEDED, Status.FAILED)]
+
+    assert tally(records).slowest == sorted(((r.milliseconds, r.uri) for r in worked), reverse=True)[:SLOWEST]
+
+
+def test_a_result_of_a_function_that_knows_less_is_read():
+    plain = {"counts": {"succeeded": 2}, "sums": {}, "milliseconds": {"buckets": [], "largest": 0.0}, "errors": {}}
+
+    assert Tally.from_json(plain).items == 2
 
 
 @given(RECORDS)
