@@ -40,6 +40,13 @@ check: $(READY) ## lint, check types and validate the template
 
 bench: $(READY) ## measure against the peers (minutes; QUICK=1 for a look)
 	$(BIN)/python bench/engine.py $(if $(QUICK),--quick)
+	$(BIN)/python bench/fold.py $(if $(QUICK),--quick)
+
+browser: ## install Chromium for the browser tests (Debian, needs root)
+	@if test -x /usr/bin/chromium; then echo "/usr/bin/chromium is here"; \
+	elif ! command -v apt-get >/dev/null; then echo "SKIPPED: no apt-get here to install Chromium with"; \
+	elif test "$$(id -u)" != 0; then echo "SKIPPED: installing Chromium needs root"; \
+	else apt-get update -qq && apt-get install -y -qq chromium; fi
 
 format: $(READY) ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix $(CODE)
@@ -67,4 +74,4 @@ lock: $(READY) ## resolve all requirements anew
 clean: ## remove what was made
 	rm -rf .venv .aws-sam .fanfold .hypothesis .mypy_cache .pytest_cache .ruff_cache build out *.egg-info
 
-.PHONY: help setup run local test check bench format build sample lock clean
+.PHONY: help setup run local test check bench browser format build sample lock clean

@@ -41,6 +41,10 @@ class Application:
         partition, account = self._caller
         return f"arn:{partition}:states:{self.region}:{account}:stateMachine:{self.stack}-process"
 
+    def execution_arn(self, run: str) -> str:
+        """Return the ARN of a run of the workflow."""
+        return f"{self.machine_arn.replace(':stateMachine:', ':execution:')}:{run}"
+
     @property
     def input_bucket(self) -> str:
         """The bucket for what is to be processed."""

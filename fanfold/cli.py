@@ -7,7 +7,7 @@ import sys
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fanfold.commands import demo, local, operations
+from fanfold.commands import demo, local, operations, query, retry
 from fanfold.commands import run as run_command
 from fanfold.problems import Exit, Problem
 from fanfold.story import say
@@ -25,6 +25,8 @@ app.command()(demo.demo)
 app.command()(local.local)
 app.command()(run_command.run)
 app.command()(operations.operations)
+app.command()(retry.retry)
+app.command()(query.query)
 
 
 def main() -> None:

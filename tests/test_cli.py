@@ -153,3 +153,33 @@ def test_the_aws_cli_works_as_against_aws(cloud, tmp_path):
     assert cloud.application.output_bucket in aws("s3", "ls")
     assert "landscape-12mp.jpg" in aws("s3", "ls", images(cloud, "images/"))
     assert json.loads(answer.read_text())["counts"] == {"succeeded": 1}
+
+
+def test_retry_runs_what_failed_again_with_the_same_options_to_the_same_place(cloud):
+    source, destination = images(cloud, "images/"), own(cloud)
+    ran = call(cloud, "run", "image-resize", source, "-o", "width=64", "-s", f"destination={destination}", "--json")
+    first = json.loads(ran.stdout)
+    assert (ran.returncode, first["items"]["failed"]) == (1, 2)
+
+    again = call(cloud, "retry", first["run"], "--json")
+
+    summary = json.loads(again.stdout)
+    assert (again.returncode, summary["destination"]) == (1, destination)
+    assert {name: summary["items"][name] for name in ("listed", "failed")} == {"listed": 2, "failed": 2}
+    rows = cloud.get(summary["artifacts"]["failures"]).decode().splitlines()
+    assert [row.split(",")[-2] for row in rows] == ["attempts", "2", "2"]
+
+
+def test_retry_of_a_run_that_left_nothing_matches_nothing(cloud):
+    ran = call(cloud, "run", "image-resize", images(cloud), "-s", f"destination={own(cloud)}", "--json")
+
+    again = call(cloud, "retry", json.loads(ran.stdout)["run"])
+
+    assert (again.returncode, again.stdout) == (3, "")
+    assert "left nothing to run again" in again.stderr
+
+
+def test_retry_of_a_run_that_never_was_is_a_usage_problem(cloud):
+    again = call(cloud, "retry", "never-was")
+
+    assert (again.returncode, "there is no run 'never-was'" in again.stderr) == (2, True)

@@ -6,61 +6,14 @@ heard of and that do not use the kit.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import textwrap
 import time
-import zipfile
 from typing import Any
 
 import pytest
 
+from tests.brought import bring, failures_of, summary_of
 from tests.conftest import Cloud
-
-PREAMBLE = """
-    import os, time
-
-    NO_TIMES = {"buckets": {}, "largest": 0.0}
-
-    def handler(event, context):
-        if "Check" in event:
-            return {"normalised": {}, "defaults": {"batch": {"items": 2}}}
-        keys = [item["Key"] for item in event["Items"]]
-        trouble(keys)
-        return {
-            "batch": event["Batch"], "pass": 1, "items": len(keys), "counts": {"succeeded": len(keys)}, "sums": {},
-            "milliseconds": NO_TIMES, "errors": {}, "records": None, "failures": [],
-        }
-"""
-
-
-def bring(cloud: Cloud, operation: str, trouble: str, timeout: int = 30) -> dict[str, Any]:
-    """Create the operation's function and return a job for it over four objects, a to d."""
-    source = textwrap.dedent(PREAMBLE) + "\ndef trouble(keys):\n" + textwrap.indent(textwrap.dedent(trouble), "    ")
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("brought.py", source)
-    cloud.client("lambda").create_function(
-        FunctionName=f"fanfold-op-{operation}",
-        Runtime="python3.13",
-        Role="arn:aws:iam::123456789012:role/brought",
-        Handler="brought.handler",
-        Code={"ZipFile": packed.getvalue()},
-        Timeout=timeout,
-    )
-    for name in "abcd":
-        cloud.put(f"{operation}/{name}", b"x")
-    return {"operation": operation, "source": f"s3://{cloud.application.input_bucket}/{operation}/"}
-
-
-def summary_of(cloud: Cloud, name: str) -> dict[str, Any]:
-    return json.loads(cloud.get(f"s3://{cloud.application.output_bucket}/runs/{name}/summary.json"))
-
-
-def failures_of(cloud: Cloud, name: str) -> list[tuple[str, str, str]]:
-    body = cloud.get(f"s3://{cloud.application.output_bucket}/runs/{name}/failures.csv").decode()
-    return [(row["item_name"], row["error"], row["retryable"]) for row in csv.DictReader(io.StringIO(body))]
 
 
 def test_a_function_brought_from_outside_needs_no_registration(cloud):
@@ -77,7 +30,9 @@ def test_a_function_brought_from_outside_needs_no_registration(cloud):
         ("raises", "if 'raises/c' in keys: raise KeyError('c')", "KeyError"),
     ],
 )
-def test_items_of_a_batch_that_died_are_lost_and_named_and_the_others_done(cloud, operation, trouble, error):
+def test_a_batch_that_died_is_tried_again_in_smaller_ones_until_its_trouble_stands_alone(
+    cloud, operation, trouble, error
+):
     job = bring(cloud, operation, trouble, timeout=1) | {"tolerate": {"percent": 50}}
 
     run = cloud.run(job, operation)
@@ -85,8 +40,21 @@ def test_items_of_a_batch_that_died_are_lost_and_named_and_the_others_done(cloud
     assert run.status == "SUCCEEDED"
     summary = run.summary
     assert summary["reconciled"] is True
-    assert (summary["items"]["listed"], summary["items"]["succeeded"], summary["items"]["lost"]) == (4, 2, 2)
-    assert failures_of(cloud, operation) == [("c", error, "true"), ("d", error, "true")]
+    assert (summary["items"]["listed"], summary["items"]["succeeded"], summary["items"]["lost"]) == (4, 3, 1)
+    told = [(each["pass"], each["items"]["listed"], each["gained"]) for each in summary["passes"]]
+    assert told == [(1, 4, 2), (2, 2, 1), (3, 1, 0)]
+    [row] = failures_of(cloud, operation)
+    assert (row["item_name"], row["error"], row["retryable"], row["attempts"]) == ("c", error, "true", "3")
+
+
+def test_one_pass_leaves_what_is_lost_to_the_next_run(cloud):
+    job = bring(cloud, "once", "if 'once/c' in keys: os._exit(1)") | {"tolerate": {"percent": 50}, "passes": 1}
+
+    summary = cloud.run(job, "once").summary
+
+    assert (summary["items"]["succeeded"], summary["items"]["lost"]) == (2, 2)
+    named = [(row["item_name"], row["attempts"]) for row in failures_of(cloud, "once")]
+    assert named == [("c", "1"), ("d", "1")]
 
 
 def test_lost_items_beyond_the_tolerance_fail_the_run(cloud):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from botocore.exceptions import ClientError
 
 from fanfold import run as runs
 from fanfold.application import Application, find_project, on_aws, on_this_machine
@@ -36,7 +37,8 @@ def run(
     job: Annotated[Path | None, typer.Option(help="The job as JSON instead; '-' reads it from stdin.")] = None,
     local: Annotated[bool, typer.Option("--local", help="Run on this machine, with no AWS account.")] = False,
     to: Annotated[
-        Path | None, typer.Option(help="Copy summary and failures to this folder; with --local the outputs as well.")
+        Path | None,
+        typer.Option(help="Copy summary, report and failures to this folder; with --local the outputs as well."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     stack: Annotated[str, typer.Option(envvar="FANFOLD_STACK", help="The name of the deployed stack.")] = "fanfold",
@@ -114,13 +116,20 @@ def keep(application: Application, summary: dict[str, Any], to: Path | None, *, 
     if to is None:
         return
     folder = to / summary["run"]
-    for name in ("summary", "failures"):
+    kept = []
+    for name in ("summary", "report", "failures"):
         uri = summary["artifacts"][name]
-        download(application, uri, folder / uri.rsplit("/", 1)[-1])
+        try:
+            kept.append(download(application, uri, folder / uri.rsplit("/", 1)[-1]).name)
+        except ClientError as error:
+            if error.response["Error"].get("Code") != "404":
+                raise
+            # The report alone may be missing: no verdict hangs on it.
+            say(f"there is no {uri}: see the execution {summary['execution']}")
     if outputs:
         count = download_prefix(application, summary["destination"], folder / "outputs")
         say(f"{count} outputs in {folder / 'outputs'}")
-    say(f"summary.json and failures.csv in {folder}")
+    say(f"{', '.join(kept)} in {folder}")
 
 
 def _assign(job: dict[str, Any], assignment: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 from collections.abc import Iterable, Iterator
@@ -42,10 +41,10 @@ class Planner:
     def plan(self, execution_input: Any, run: str) -> dict[str, Any]:
         """Check the job and return its plan.
 
-        The plan is ``{run, operation, function, source, sample, select, options, destination, runs, results, records,
-        batch_items, concurrency, max_items, tolerated_percent, overwrite}``; ``source`` is ``{kind, uri, bucket,
-        prefix | key}`` with the ``uri`` as the job has it and the bucket and key that are read; ``batch_items`` is null
-        where the job leaves it to the operation, ``max_items`` 0 for all.
+        The plan is ``{run, operation, function, source, sample, select, options, destination, runs, summaries, results,
+        batch_items, concurrency, max_items, tolerated_percent, passes, overwrite}``; ``source`` is ``{kind, uri,
+        bucket, prefix | key}`` with the ``uri`` as the job has it and the bucket and key that are read; ``batch_items``
+        is null where the job leaves it to the operation, ``max_items`` 0 for all.
 
         Raises:
             InvalidJob: the job cannot run as it is; nothing was started.
@@ -70,12 +69,13 @@ class Planner:
             "options": job.options,
             "destination": destination,
             "runs": home,
+            "summaries": f"s3://{self.place.output_bucket}/summaries/",
             "results": {"bucket": bucket, "prefix": f"{key}results"},
-            "records": f"{home}records/",
             "batch_items": job.batch.items,
             "concurrency": job.concurrency,
             "max_items": job.max_items or 0,
             "tolerated_percent": job.tolerate.percent,
+            "passes": job.passes,
             "overwrite": job.overwrite,
         }
 
@@ -147,7 +147,7 @@ class Planner:
     def _upload(self, uri: str, lines: Iterable[dict[str, Any]]) -> None:
         # ASCII, because a JSON manifest may hold a lone surrogate, which UTF-8 cannot.
         encoded = (json.dumps(line).encode() + b"\n" for line in lines)
-        self.store.upload(uri, io.BufferedReader(Chunks(encoded), 1 << 20), "application/jsonlines")
+        self.store.upload_chunks(uri, encoded, "application/jsonlines")
 
 
 @contextmanager
@@ -158,26 +158,6 @@ def _opened(store: S3Store, uri: str) -> Iterator[IO[bytes]]:
             yield unpacked(stream, uri)
     except PermanentError as error:
         raise InvalidJob(f"the manifest {uri} cannot be read: {error}") from error
-
-
-class Chunks(io.RawIOBase):
-    """A readable stream over an iterator of bytes, so that a manifest of any length is uploaded as it is rewritten."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-
-    def readable(self) -> bool:
-        """Tell that this can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read into a buffer, as buffered readers want it."""
-        self._rest = self._rest or next(self._chunks, b"")
-        taken = self._rest[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._rest = self._rest[len(taken) :]
-        return len(taken)
 
 
 def _read_with(kind: str, uri: str, given: str) -> dict[str, Any]:

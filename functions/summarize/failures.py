@@ -1,6 +1,7 @@
-"""failures.csv: every item without an output, with its reason, as a manifest the next run can take.
+"""Items without an output: those that stay so, for failures.csv, and those that the next pass takes up.
 
-The columns are those of ``COLUMNS``, then ``item_name`` and ``output`` where they are needed, then the manifest's own.
+failures.csv is a manifest the next run can take. Its columns are those of ``COLUMNS``, then ``item_name`` and
+``output`` where they are needed, then the manifest's own.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
 from itemkit.record import Record
 
 COLUMNS = ("uri", "error", "message", "retryable", "attempts")
+# What a row says of the failure and not of the item.
+_OF_THE_FAILURE = ("error", "message", "retryable")
 
 
 class Failures:
-    """Collects failed records on disk and writes them as CSV; memory does not grow with their number.
+    """Collects rows of failed records on disk and writes them as CSV; memory does not grow with their number.
 
     Two walks are needed because the manifest's columns are known only when all records have been seen.
     """
@@ -26,14 +29,30 @@ class Failures:
     def __init__(self) -> None:
         self.count = 0
         self._columns: dict[str, None] = {}
-        self._spool: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n")  # noqa: SIM115
+        self._spool = tempfile.TemporaryFile("w+", encoding="ascii", newline="\n")  # noqa: SIM115
 
     def add(self, record: Record) -> None:
         """Take one record that has a failure."""
-        row = failure_row(record)
+        self._add(failure_row(record))
+
+    def resume(self, lines: Iterable[bytes]) -> None:
+        """Take up the rows of an earlier pass, as ``lines`` gave them."""
+        for line in lines:
+            self._add(json.loads(line))
+
+    def _add(self, row: dict[str, str]) -> None:
         self.count += 1
         self._columns.update(dict.fromkeys(name for name in row if name not in COLUMNS))
         self._spool.write(json.dumps(row) + "\n")
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the rows as JSON lines, for ``resume``."""
+        return (json.dumps(row).encode() + b"\n" for row in self.rows())
+
+    def next_manifest(self) -> Iterator[bytes]:
+        """Yield the items as JSON lines that a map reads: without their failure, with their attempts."""
+        for row in self.rows():
+            yield json.dumps({name: row[name] for name in row if name not in _OF_THE_FAILURE}).encode() + b"\n"
 
     def csv(self) -> IO[bytes]:
         """Return the CSV as a stream to upload: UTF-8, header row, comma, LF."""
@@ -42,12 +61,13 @@ class Failures:
         text = io.TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace", newline="", write_through=True)
         writer = csv.DictWriter(_LineFeeds(text), [*COLUMNS, *self._columns], restval="", lineterminator="\r\n")
         writer.writeheader()
-        writer.writerows(self._rows())
+        writer.writerows(self.rows())
         text.detach()
         binary.seek(0)
         return binary
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows in the order they came."""
         self._spool.seek(0)
         for line in self._spool:
             yield json.loads(line)

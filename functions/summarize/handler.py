@@ -1,10 +1,11 @@
-"""Lambda entry of Summarize: fold what a map run left, write summary.json and failures.csv, answer the summary."""
+"""Lambda entry of Summarize: fold what a pass left; then plan the next pass, or write the run's summary."""
 
 from __future__ import annotations
 
 import functools
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,11 +14,13 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
+from functions.summarize.account import Account, Pass
 from functions.summarize.failures import Failures
-from functions.summarize.fold import fold
-from functions.summarize.ledger import Ledger
+from functions.summarize.fold import Fold, fold
+from functions.summarize.passes import Passes
+from functions.summarize.repair import repair
 from functions.summarize.results import MapRun, Results
-from functions.summarize.summary import Run, summarize
+from functions.summarize.summary import Run, figures, summarize, told_of
 from itemkit.errors import TransientError
 from itemkit.store import S3Store
 
@@ -41,27 +44,42 @@ def clients() -> tuple[Any, S3Store]:
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answer ``{"plan", "map_run", "failure", "execution", "started", "attempt"}`` with the run's summary.
+    """Answer ``{"plan", "pass", "map_run", "failure", "execution", "started", "child_type", "attempt"}``.
 
-    Raises TransientError while the map run or its files are not settled, for the workflow to come again.
+    The answer is ``{"summary", "next"}``: the run's summary, or the pass that is to follow (an ``account.Pass``); the
+    other is null. Raises TransientError while the map run or its files are not settled, for the workflow to come again.
     """
-    logger.append_keys(run=event["plan"]["run"])
+    plan, current = event["plan"], Pass(**event["pass"])
+    logger.append_keys(run=plan["run"], passing=current.number)
     stepfunctions, store = clients()
-    map_run = _map_run(stepfunctions, event)
-    ledger, failures = _fold(map_run, event, store)
-    run = Run(
-        event["plan"], event["execution"], event["failure"], datetime.fromisoformat(event["started"]), datetime.now(UTC)
-    )
-    summary = summarize(run, ledger, map_run.listed if map_run else 0)
-    if not summary["reconciled"] and event["attempt"] < PATIENCE:
-        raise TransientError(f"the results are not settled yet: {summary['reason']}")
-    return _publish(summary, failures, event["plan"]["runs"], store)
+    passes = Passes(store, plan)
+    account, failures = passes.before(current.number)
+    map_run = _map_run(stepfunctions, event, account.map_runs)
+    listed = map_run.listed if map_run else 0
+    folded = _fold(map_run, event, store)
+    difference = folded.ledger.difference(listed)
+    if difference and event["attempt"] < PATIENCE:
+        raise TransientError(f"the results are not settled yet: {difference}")
+    if difference:
+        repair(folded, listed, current, plan, store)
+    now = datetime.now(UTC)
+    arn = map_run.arn if map_run else None
+    account.close(folded.ledger, listed, told_of(current, folded.ledger, listed, arn, now))
+    failures.resume(folded.failed.lines())
+    left_open = folded.deferred.count + folded.lost.count
+    if left_open and not event["failure"] and current.number < plan["passes"]:
+        following = passes.go_on(current, account, failures, folded)
+        logger.info("another pass", extra={"carried": account.carried, "batch_items": following.batch_items})
+        return {"summary": None, "next": asdict(following)}
+    for still_open in (folded.deferred, folded.lost):
+        failures.resume(still_open.lines())
+    return {"summary": _publish(_run(event, now), account, failures, store), "next": None}
 
 
-def _map_run(stepfunctions: Any, event: Mapping[str, Any]) -> MapRun | None:
-    """Find the execution's map run; ``None`` when the map failed before it began one."""
+def _map_run(stepfunctions: Any, event: Mapping[str, Any], earlier: Sequence[str]) -> MapRun | None:
+    """Find the pass's map run; ``None`` when the map failed before it began one."""
     try:
-        arn = event["map_run"] or _newest(stepfunctions.list_map_runs(executionArn=event["execution"])["mapRuns"])
+        arn = event["map_run"] or _newest(stepfunctions, event["execution"], earlier)
         map_run = MapRun.from_describe(stepfunctions.describe_map_run(mapRunArn=arn)) if arn else None
     except ClientError as error:
         if error.response["Error"].get("Code") in _PASSING:
@@ -76,15 +94,17 @@ def _map_run(stepfunctions: Any, event: Mapping[str, Any]) -> MapRun | None:
     return map_run
 
 
-def _newest(map_runs: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return the ARN of the latest map run: a redrive may have begun another one."""
-    return max(map_runs, key=lambda each: each["startDate"])["mapRunArn"] if map_runs else None
+def _newest(stepfunctions: Any, execution: str, earlier: Sequence[str]) -> str | None:
+    """Return the ARN of the latest map run that no pass before had: a redrive may have begun another one."""
+    map_runs = stepfunctions.list_map_runs(executionArn=execution)["mapRuns"]
+    fresh = [each for each in map_runs if each["mapRunArn"] not in earlier]
+    return max(fresh, key=lambda each: each["startDate"])["mapRunArn"] if fresh else None
 
 
-def _fold(map_run: MapRun | None, event: Mapping[str, Any], store: S3Store) -> tuple[Ledger, Failures]:
-    ledger, failures = Ledger(), Failures()
+def _fold(map_run: MapRun | None, event: Mapping[str, Any], store: S3Store) -> Fold:
+    folded = Fold()
     if map_run is None:
-        return ledger, failures
+        return folded
     place = event["plan"]["results"]
     try:
         results = Results.open(store, map_run.manifest_uri(place["bucket"], place["prefix"]))
@@ -93,27 +113,46 @@ def _fold(map_run: MapRun | None, event: Mapping[str, Any], store: S3Store) -> t
             raise
         # A map run that listed nothing has nothing to write.
         if map_run.listed:
-            ledger.fault(str(error))
+            folded.ledger.gaps.add(str(error))
     else:
-        ledger, failures = fold(results, store)
+        folded = fold(results, store)
     if not map_run.settled:
-        ledger.fault(f"{map_run.arn} is still at work: {map_run.status}")
-    return ledger, failures
+        folded.ledger.faults.add(f"{map_run.arn} is still at work: {map_run.status}")
+    return folded
 
 
-def _publish(summary: dict[str, Any], failures: Failures, home: str, store: S3Store) -> dict[str, Any]:
-    artifacts = {name: f"{home}{name}.{kind}" for name, kind in (("summary", "json"), ("failures", "csv"))}
-    summary["artifacts"] = {**artifacts, "records": f"{home}records/"}
+def _run(event: Mapping[str, Any], now: datetime) -> Run:
+    started = datetime.fromisoformat(event["started"])
+    return Run(event["plan"], event["execution"], event["failure"], event["child_type"], started, now)
+
+
+def _publish(run: Run, account: Account, failures: Failures, store: S3Store) -> dict[str, Any]:
+    summary = summarize(run, account)
+    artifacts = summary["artifacts"]
     with failures.csv() as body:
         store.upload(artifacts["failures"], body, "text/csv; charset=utf-8")
-    # Half a surrogate pair, which UTF-8 cannot hold, becomes the escape that JSON has for it.
-    text = json.dumps(summary, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
-    store.write(artifacts["summary"], text, "application/json")
+    store.write(artifacts["figures"], _encoded(figures(account)), "application/json")
+    store.write(artifacts["summary"], _encoded(summary, indent=2), "application/json")
+    day = f"{run.started.astimezone(UTC):%Y-%m-%d}"
+    # A line a run, for Athena.
+    store.write(f"{run.plan['summaries']}{day}/{summary['run']}.json", _encoded(summary) + b"\n", "application/json")
+    _measure(summary)
+    logger.info("summarized", extra={"summary": summary})
+    return summary
+
+
+def _encoded(value: dict[str, Any], indent: int | None = None) -> bytes:
+    """Return JSON in UTF-8; half a surrogate pair, which UTF-8 cannot hold, becomes the escape that JSON has for it."""
+    return json.dumps(value, indent=indent, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def _measure(summary: Mapping[str, Any]) -> None:
+    """Publish the run's metrics.
+
+    By hand, because the decorator would also publish nothing for an attempt that comes too early, and warn.
+    """
     metrics.add_dimension("operation", summary["operation"])
     metrics.add_metric("Runs", MetricUnit.Count, 1)
     metrics.add_metric("RunsFailed", MetricUnit.Count, int(summary["state"] == "FAILED"))
     metrics.add_metric("RunsUnreconciled", MetricUnit.Count, int(not summary["reconciled"]))
-    # By hand, because the decorator would also publish nothing for an attempt that comes too early, and warn.
     metrics.flush_metrics()
-    logger.info("summarized", extra={"summary": summary})
-    return summary

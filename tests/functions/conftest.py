@@ -31,7 +31,7 @@ def clients() -> dict[str, Any]:
     """
     once = Config(retries={"total_max_attempts": 1})
     session = boto3.Session("any", "any", region_name=REGION)
-    return {name: session.client(name, config=once) for name in ("s3", "lambda")}
+    return {name: session.client(name, config=once) for name in ("s3", "lambda", "glue")}
 
 
 @pytest.fixture
@@ -41,6 +41,13 @@ def s3(clients: dict[str, Any]) -> Iterator[Any]:
         for bucket in ("photos", "output"):
             clients["s3"].create_bucket(Bucket=bucket)
         yield clients["s3"]
+
+
+@pytest.fixture
+def glue(s3: Any, clients: dict[str, Any]) -> Any:
+    """A Glue client with the empty database ``fanfold``."""
+    clients["glue"].create_database(DatabaseInput={"Name": "fanfold"})
+    return clients["glue"]
 
 
 @pytest.fixture
@@ -124,7 +131,7 @@ class MapRunDouble:
         tally = Tally()
         for record in records:
             tally.add(record)
-        key = f"runs/r1/records/{name}.jsonl.gz"
+        key = f"runs/r1/records/pass-1/{name}.jsonl.gz"
         self.s3.put_object(Bucket="output", Key=key, Body=write_records(records))
         failures = [record.to_json() for record in records if record.failure][:shown]
         return BatchResult(name, 1, tally, f"s3://output/{key}", failures).to_json()
@@ -167,7 +174,7 @@ class MapRunDouble:
             "select": {},
             "destination": "s3://output/out/image-resize/",
             "overwrite": False,
-            "records": "s3://output/runs/r1/records/",
+            "records": "s3://output/runs/r1/records/pass-1/",
         }
         return json.dumps({"BatchInput": settings, "Items": list(entries)}, separators=(",", ":"))
 

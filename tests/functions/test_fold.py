@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from functions.prepare.manifest import examine, rows
 from functions.summarize.failures import COLUMNS, Failures
-from functions.summarize.fold import fold
-from functions.summarize.ledger import Ledger
+from functions.summarize.fold import Fold, fold
 from functions.summarize.results import Results
+from functions.summarize.summary import counts
 from itemkit.errors import ObjectNotFound
 from itemkit.event import BatchResult, write_records
 from itemkit.item import manifest_item
@@ -76,11 +76,15 @@ def table(failures: Failures) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(body.read().decode(), newline="")))
 
 
-def seen(folded: tuple[Ledger, Failures]) -> Any:
+def seen(folded: Fold) -> Any:
     """Return everything a fold tells, without regard to order."""
-    ledger, failures = folded
-    told = ledger.tally.to_json()
-    return told, ledger.lost, sorted(ledger.faults), sorted(table(failures), key=lambda row: sorted(row.items()))
+    ledger = folded.ledger
+    named = [
+        sorted(table(failures), key=lambda row: sorted(row.items()))
+        for failures in (folded.failed, folded.deferred, folded.lost)
+    ]
+    work = ledger.work.to_json()
+    return ledger.tally.to_json(), ledger.lost, ledger.losses, sorted(ledger.faults.all()), work, named
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=10)
@@ -131,10 +135,10 @@ def test_order_parts_and_repeats_change_nothing(
     )
 
     assert seen(fold(shuffled, store)) == expected  # type: ignore[arg-type]
-    ledger = fold(shuffled, store)[0]  # type: ignore[arg-type]
+    ledger = fold(shuffled, store).ledger  # type: ignore[arg-type]
     assert ledger.accounted == sum(len(items) for items, _ in batches)
     assert ledger.difference(ledger.accounted) is None
-    assert sum(ledger.items(ledger.accounted).values()) == 2 * ledger.accounted
+    assert sum(counts(ledger.tally, ledger.accounted, ledger.lost).values()) == 2 * ledger.accounted
 
 
 def tallies() -> st.SearchStrategy[Tally]:
@@ -224,9 +228,9 @@ def test_a_child_that_answers_for_another_batch_than_its_name_is_not_lost_beside
     store = MemoryStore()
     result = store.batch("told", [Record("s3://photos/a", Status.FAILED, failure=Failure("E", "m", retryable=False))])
 
-    ledger, failures = fold(store.results(FAILED=[[{**hopeless(result), "Name": "other"}]]), store)  # type: ignore[arg-type]
+    folded = fold(store.results(FAILED=[[{**hopeless(result), "Name": "other"}]]), store)  # type: ignore[arg-type]
 
-    assert (ledger.tally.counts["failed"], ledger.lost, failures.count) == (1, 0, 1)
+    assert (folded.ledger.tally.counts["failed"], folded.ledger.lost, folded.failed.count) == (1, 0, 1)
 
 
 def test_memory_does_not_grow_with_the_number_of_batches() -> None:
@@ -237,11 +241,11 @@ def test_memory_does_not_grow_with_the_number_of_batches() -> None:
     results = store.results(SUCCEEDED=[several[:1000], several[1000:]])
     del several
     tracemalloc.start()
-    ledger, failures = fold(results, store)  # type: ignore[arg-type]
+    folded = fold(results, store)  # type: ignore[arg-type]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert (ledger.accounted, failures.count) == (40_000, 10_000)
+    assert (folded.ledger.accounted, folded.failed.count) == (40_000, 10_000)
     assert peak < 6_000_000
 
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.prepare.manifest import JSON_BYTES, Manifest, examine, rows, unpacked
-from functions.prepare.plan import Chunks
 from itemkit import InvalidJob
+from itemkit.store import Chunks
 
 A = "s3://photos/a.jpg"
 

@@ -33,12 +33,13 @@ PREFIX_PLAN = {
     "options": {},
     "destination": "s3://output/out/image-resize/",
     "runs": "s3://output/runs/r1/",
+    "summaries": "s3://output/summaries/",
     "results": {"bucket": "output", "prefix": "runs/r1/results"},
-    "records": "s3://output/runs/r1/records/",
     "batch_items": None,
     "concurrency": 400,
     "max_items": 0,
     "tolerated_percent": 25,
+    "passes": 3,
     "overwrite": False,
 }
 REWRITTEN = {
@@ -152,6 +153,7 @@ def test_a_whole_job_is_planned_as_it_is_written(planner: Planner, s3: Any) -> N
         "concurrency": 9,
         "max_items": 11,
         "tolerate": {"percent": 2.5},
+        "passes": 1,
         "overwrite": True,
     }
 
@@ -164,6 +166,7 @@ def test_a_whole_job_is_planned_as_it_is_written(planner: Planner, s3: Any) -> N
         "concurrency": 9,
         "max_items": 11,
         "tolerated_percent": 2.5,
+        "passes": 1,
         "overwrite": True,
     }
 

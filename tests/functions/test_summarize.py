@@ -23,9 +23,19 @@ PLAN = {
     "source": {"kind": "prefix", "uri": "s3://photos/in/", "bucket": "photos", "prefix": "in/"},
     "destination": "s3://output/out/image-resize/",
     "runs": "s3://output/runs/r1/",
+    "summaries": "s3://output/summaries/",
     "results": {"bucket": "output", "prefix": "runs/r1/results"},
-    "records": "s3://output/runs/r1/records/",
+    "max_items": 0,
     "tolerated_percent": 25,
+    "passes": 1,
+}
+FIRST_PASS = {
+    "number": 1,
+    "source": PLAN["source"],
+    "batch_items": 50,
+    "tolerated_percent": 25,
+    "records": "s3://output/runs/r1/records/pass-1/",
+    "started": "2026-11-21T08:00:01.000Z",
 }
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:fanfold-process:r1"
 LAST = summarize.LAST_ATTEMPT
@@ -34,6 +44,8 @@ NOTHING = {"excluded": 0, "skipped": 0, "succeeded": 0, "failed": 0, "deferred":
 ARTIFACTS = {
     "summary": "s3://output/runs/r1/summary.json",
     "failures": "s3://output/runs/r1/failures.csv",
+    "figures": "s3://output/runs/r1/figures.json",
+    "report": "s3://output/runs/r1/report.html",
     "records": "s3://output/runs/r1/records/",
 }
 
@@ -48,15 +60,22 @@ class Runner:
     def __call__(
         self, attempt: int = 0, failure: dict[str, str] | None = None, told: bool = True, **plan: Any
     ) -> dict[str, Any]:
-        event = {
-            "plan": PLAN | plan,
-            "map_run": self.map_run.arn if told and not failure else None,
-            "failure": failure,
+        """Return the summary of a run of one pass."""
+        return self.answer({"plan": PLAN | plan, "attempt": attempt, "failure": failure}, told=told)["summary"]
+
+    def answer(self, event: dict[str, Any], *, told: bool = True) -> dict[str, Any]:
+        """Return what the handler answers; ``told``: the map named its map run."""
+        whole = {
+            "plan": PLAN,
+            "pass": FIRST_PASS,
+            "map_run": self.map_run.arn if told and not event.get("failure") else None,
+            "failure": None,
             "execution": EXECUTION,
             "started": "2026-11-21T08:00:00.123Z",
-            "attempt": attempt,
+            "child_type": "EXPRESS",
+            "attempt": 0,
         }
-        return summarize.handler(event, self.context)
+        return summarize.handler({**whole, **event}, self.context)
 
     def again(self, **event: Any) -> str:
         """Return why the handler asks to be called again."""
@@ -123,7 +142,8 @@ def test_summary_and_failures_of_a_run_are_whole(run: Runner, map_run: Any, s3: 
 
     summary = run(tolerated_percent=40)
 
-    moments = {name: summary[name] for name in ("seconds", "started", "finished")}
+    moments = {name: summary[name] for name in ("seconds", "items_per_second", "started", "finished")}
+    moments_of_pass = {name: summary["passes"][0][name] for name in ("seconds", "items_per_second", "finished")}
     assert summary == {
         "run": "r1",
         "state": "SUCCEEDED",
@@ -144,6 +164,31 @@ def test_summary_and_failures_of_a_run_are_whole(run: Runner, map_run: Any, s3: 
         "bytes": {"in": 30, "out": 5},
         "rows": {"in": 0, "out": 0},
         "milliseconds": {"p50": 99.9, "p95": 199.8, "p99": 199.8, "max": 200.0},
+        "notes": [],
+        "passes": [
+            {
+                "pass": 1,
+                "items": summary["items"],
+                "gained": 2,
+                "bytes": {"in": 30, "out": 5},
+                "rows": {"in": 0, "out": 0},
+                "started": "2026-11-21T08:00:01.000Z",
+                "map_run": map_run.arn,
+                **moments_of_pass,
+            }
+        ],
+        "slowest": [
+            {"uri": "s3://photos/in/b.jpg", "milliseconds": 200.0},
+            {"uri": "s3://photos/in/a.jpg", "milliseconds": 100.0},
+        ],
+        "usage": {
+            "invocations": 2,
+            "milliseconds": 0,
+            "megabyte_seconds": 0.0,
+            "child_seconds": 0.0,
+            "child_type": "EXPRESS",
+            "requests": {"head": 0, "get": 0, "put": 0, "list": 1},
+        },
         "errors": [
             {"type": "TransientError", "count": 1, "example": "s3://photos/in/d.jpg"},
             {"type": "UnreadableImage", "count": 1, "example": "s3://photos/in/b.jpg"},
@@ -156,6 +201,8 @@ def test_summary_and_failures_of_a_run_are_whole(run: Runner, map_run: Any, s3: 
     assert moments["started"] == "2026-11-21T08:00:00.123000+00:00"
     assert moments["seconds"] == round((finished - started).total_seconds(), 3)
     assert json.loads(artifact(s3, "summary.json")) == summary
+    line = s3.get_object(Bucket="output", Key="summaries/2026-11-21/r1.json")["Body"].read()
+    assert (json.loads(line), line.count(b"\n")) == (summary, 1)
     assert artifact(s3, "failures.csv") == (
         f"{HEADER}\n"
         "s3://photos/in/b.jpg,UnreadableImage,b.jpg is broken,false,1\n"
@@ -238,7 +285,9 @@ def test_the_items_of_children_that_never_began_are_lost_and_named(run: Runner, 
     ]
 
 
-def test_columns_output_and_attempts_of_lost_manifest_rows_travel(run: Runner, map_run: Any, s3: Any) -> None:
+def test_columns_output_and_attempts_of_lost_manifest_rows_travel_and_a_row_without_an_object_fails(
+    run: Runner, map_run: Any, s3: Any
+) -> None:
     map_run.source = {"kind": "jsonl", "uri": "s3://output/m.jsonl", "bucket": "photos", "key": "m.jsonl"}
     rows: list[Any] = [
         {"key": "a.jpg", "output": "A.jpg", "label": "x", "attempts": "2", "error": "Old"},
@@ -248,12 +297,12 @@ def test_columns_output_and_attempts_of_lost_manifest_rows_travel(run: Runner, m
     map_run.write(failed=[[map_run.child("b1", rows, Error="Lambda.Unknown", Cause="died")]])
     map_run.listed = 3
 
-    assert run()["items"] == {"listed": 3, **NOTHING, "lost": 3}
-    assert failures(s3) == [
-        f"{HEADER},output,label,lot",
-        "s3://photos/a.jpg,Lambda.Unknown,died,true,3,A.jpg,x,",
-        "s3://other/b.jpg,Lambda.Unknown,died,true,1,,,7",
-        '"{""label"": ""names nothing""}",Lambda.Unknown,died,true,1,,names nothing,',
+    assert run()["items"] == {"listed": 3, **NOTHING, "failed": 1, "lost": 2}
+    rows = list(csv.DictReader(io.StringIO(artifact(s3, "failures.csv"))))
+    assert [(row["uri"], row["error"], row["attempts"], row["output"], row["label"], row["lot"]) for row in rows] == [
+        ('{"label": "names nothing"}', "InvalidItem", "1", "", "names nothing", ""),
+        ("s3://photos/a.jpg", "Lambda.Unknown", "3", "A.jpg", "x", ""),
+        ("s3://other/b.jpg", "Lambda.Unknown", "1", "", "", "7"),
     ]
 
 
@@ -401,26 +450,88 @@ def test_a_refusal_of_step_functions_is_no_reason_to_ask_again(run: Runner, map_
 # --- damage
 
 
-def test_a_result_file_that_is_gone_or_damaged_is_told_and_the_others_are_read(
+def test_batches_of_a_result_file_that_is_gone_or_damaged_count_by_their_records(
     run: Runner, map_run: Any, s3: Any
 ) -> None:
-    parts = [[map_run.batch(f"b{number}", [done(f"{number}.jpg")])] for number in range(3)]
+    parts = [[map_run.batch(f"b{number}", [done(f"{number}.jpg"), failed(f"{number}.png")])] for number in range(3)]
     map_run.write(succeeded=parts)
-    map_run.listed = 3
+    map_run.listed = 6
     s3.delete_object(Bucket="output", Key=f"{map_run.folder}SUCCEEDED_0.jsonl")
     s3.put_object(Bucket="output", Key=f"{map_run.folder}SUCCEEDED_1.jsonl", Body=b'{"batch": "b1", "it')
 
-    summary = run(attempt=summarize.PATIENCE)
+    assert "4 of 6 listed items are missing from the results" in run.again(attempt=0)
+    summary = run(attempt=summarize.PATIENCE, tolerated_percent=50)
 
     place = f"s3://output/{map_run.folder}SUCCEEDED"
-    assert (summary["state"], summary["items"]) == ("FAILED", {"listed": 3, **NOTHING, "succeeded": 1})
-    assert summary["reason"] == (
-        "The ledger does not add up: "
+    assert (summary["state"], summary["reconciled"]) == ("SUCCEEDED", True)
+    assert summary["items"] == {"listed": 6, **NOTHING, "succeeded": 3, "failed": 3}
+    assert summary["notes"] == [
         f"the result file {place}_0.jsonl cannot be read: cannot read {place}_0.jsonl: it does not exist; "
-        "check the bucket and the key; "
-        f"the result file {place}_1.jsonl cannot be read: Unterminated string starting at: line 1 column 17 (char 16); "
-        "2 of 3 listed items are missing from the results."
-    )
+        "check the bucket and the key",
+        f"the result file {place}_1.jsonl cannot be read: Unterminated string starting at: line 1 column 17 (char 16)",
+        "2 batches without a result are counted from their records",
+    ]
+    assert sorted(line.split(",")[0] for line in failures(s3)[1:]) == [f"s3://photos/in/{n}.png" for n in range(3)]
+
+
+def test_items_that_nothing_tells_of_are_named(run: Runner, map_run: Any, s3: Any) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"):
+        s3.put_object(Bucket="photos", Key=f"in/{name}", Body=b"x")
+    gone = map_run.batch("b1", [done("b.jpg"), done("c.jpg")])
+    died = map_run.child("b3", [entry("e.jpg")], Error="Lambda.Unknown", Cause="died")
+    map_run.write(succeeded=[[map_run.batch("b2", [done("a.jpg"), failed("d.jpg")])], [gone]], failed=[[died]])
+    map_run.listed = 5
+    s3.delete_object(Bucket="output", Key=f"{map_run.folder}SUCCEEDED_1.jsonl")
+    s3.delete_object(Bucket="output", Key="runs/r1/records/pass-1/b1.jsonl.gz")
+
+    summary = run(attempt=summarize.PATIENCE)
+
+    assert (summary["state"], summary["reconciled"]) == ("FAILED", False)
+    assert summary["items"] == {"listed": 5, **NOTHING, "succeeded": 1, "failed": 1, "lost": 1}
+    assert "2 items are named in failures.csv as Unaccounted" in summary["reason"]
+    assert "2 of 5 listed items are missing from the results" in summary["reason"]
+    named = [tuple(line.split(",")[:2]) for line in failures(s3)[1:]]
+    assert sorted(named) == [
+        ("s3://photos/in/b.jpg", "Unaccounted"),
+        ("s3://photos/in/c.jpg", "Unaccounted"),
+        ("s3://photos/in/d.jpg", "UnreadableImage"),
+        ("s3://photos/in/e.jpg", "Lambda.Unknown"),
+    ]
+
+
+def test_a_source_that_is_gone_cannot_name_what_is_missing(run: Runner, map_run: Any) -> None:
+    source = {"kind": "csv", "uri": "s3://photos/m.csv", "bucket": "photos", "key": "m.csv"}
+    map_run.write(succeeded=[[map_run.batch("b1", [done("a.jpg")])]])
+    map_run.listed = 2
+
+    answer = run.answer({"pass": FIRST_PASS | {"source": source}, "attempt": summarize.PATIENCE})
+
+    assert "which items are missing cannot be said: cannot read s3://photos/m.csv" in answer["summary"]["reason"]
+
+
+def test_records_of_an_earlier_map_run_do_not_stand_in(run: Runner, map_run: Any) -> None:
+    """A redrive may begin another map run over the same items, whose batches have other names."""
+    map_run.batch("old", [done("a.jpg"), done("b.jpg"), done("c.jpg")])
+    map_run.write(succeeded=[[map_run.batch("new", [done("a.jpg"), done("b.jpg")])]])
+    map_run.listed = 3
+
+    summary = run(attempt=summarize.PATIENCE)
+
+    assert summary["items"] == {"listed": 3, **NOTHING, "succeeded": 2}
+    assert "1 batches with records and without a result are more than what is missing" in summary["reason"]
+
+
+def test_a_second_attempt_of_a_batch_is_believed_over_what_the_first_answered(
+    run: Runner, map_run: Any, s3: Any
+) -> None:
+    """The map took the first for dead; it went on and wrote its records over those of the second."""
+    answered = map_run.batch("b1", [done("a.jpg"), failed("b.jpg")])
+    map_run.batch("b1", [done("a.jpg"), done("b.jpg")])
+    map_run.write(succeeded=[[answered]])
+    map_run.listed = 2
+
+    assert run()["items"] == {"listed": 2, **NOTHING, "succeeded": 2}
+    assert failures(s3) == [HEADER]
 
 
 @pytest.mark.parametrize("answer", [{"statusCode": 200}, "text", 7, None, {"batch": "b1", "counts": 3}])
@@ -456,7 +567,7 @@ def test_lost_items_that_cannot_be_named_are_told(run: Runner, map_run: Any, fie
     assert "1 of 1 listed items are missing from the results" in reason
 
 
-RECORDS = "s3://output/runs/r1/records/b1.jsonl.gz"
+RECORDS = "s3://output/runs/r1/records/pass-1/b1.jsonl.gz"
 
 
 @pytest.mark.parametrize(
@@ -465,44 +576,58 @@ RECORDS = "s3://output/runs/r1/records/b1.jsonl.gz"
         (None, 3, f"{RECORDS} is unreadable: ObjectNotFound: cannot read {RECORDS}: it does not exist; check the"),
         (lambda body: body[:-20], 3, f"{RECORDS} is unreadable: "),
         (lambda _: b"no gzip", 3, f"{RECORDS} is unreadable: BadGzipFile: Not a gzipped file"),
-        (lambda _: b"", 0, f"{RECORDS} names 0 of 5"),
+        (lambda _: b"", 3, f"{RECORDS} has 0 of 5 items"),
     ],
     ids=["gone", "truncated", "no gzip", "empty"],
 )
 def test_failed_items_that_cannot_all_be_named_are_told(
     run: Runner, s3: Any, damage: Any, named: int, fault: str
 ) -> None:
-    """The counts still add up; the first failures are named by the batch result itself."""
+    """The counts still add up; the first are named by the batch result itself, and the others as unaccounted."""
     map_run = run.map_run
     map_run.write(succeeded=[[map_run.batch("b1", [failed(f"{place}.jpg") for place in range(5)])]])
     map_run.listed = 5
     if damage is None:
-        s3.delete_object(Bucket="output", Key="runs/r1/records/b1.jsonl.gz")
+        s3.delete_object(Bucket="output", Key="runs/r1/records/pass-1/b1.jsonl.gz")
     else:
-        body = s3.get_object(Bucket="output", Key="runs/r1/records/b1.jsonl.gz")["Body"].read()
-        s3.put_object(Bucket="output", Key="runs/r1/records/b1.jsonl.gz", Body=damage(body))
+        body = s3.get_object(Bucket="output", Key="runs/r1/records/pass-1/b1.jsonl.gz")["Body"].read()
+        s3.put_object(Bucket="output", Key="runs/r1/records/pass-1/b1.jsonl.gz", Body=damage(body))
+
+    for place in range(5):
+        s3.put_object(Bucket="photos", Key=f"in/{place}.jpg", Body=b"x")
 
     summary = run(attempt=summarize.PATIENCE, tolerated_percent=100)
 
     assert (summary["state"], summary["reconciled"]) == ("FAILED", False)
     assert summary["items"] == {"listed": 5, **NOTHING, "failed": 5}
     assert f"the failed items of batch b1 cannot all be named: {fault}" in summary["reason"]
-    assert len(failures(s3)) == 1 + named
+    kinds = [line.split(",")[1] for line in failures(s3)[1:]]
+    assert (kinds.count("UnreadableImage"), kinds.count("Unaccounted")) == (named, 5 - named)
 
 
 def test_a_batch_that_wrote_no_records_names_its_first_failures(run: Runner, map_run: Any, s3: Any) -> None:
-    result = map_run.batch("b1", [failed("a.jpg")])
+    result = map_run.batch("b1", [failed(f"{name}.jpg") for name in "abcd"], shown=3)
     map_run.write(succeeded=[[{**result, "records": None}]])
-    map_run.listed = 1
+    map_run.listed = 4
 
     summary = run(attempt=summarize.PATIENCE)
 
     assert "the failed items of batch b1 cannot all be named: it wrote no records" in summary["reason"]
-    assert failures(s3)[1:] == ["s3://photos/in/a.jpg,UnreadableImage,a.jpg is broken,false,1"]
+    assert "cannot be named, because 4 items are in batches that write no records" in summary["reason"]
+    assert failures(s3)[1:] == [f"s3://photos/in/{n}.jpg,UnreadableImage,{n}.jpg is broken,false,1" for n in "abc"]
+
+
+def test_a_batch_without_records_that_names_all_its_failures_adds_up(run: Runner, map_run: Any) -> None:
+    result = map_run.batch("b1", [failed("a.jpg"), done("b.jpg")])
+    map_run.write(succeeded=[[{**result, "records": None}]])
+    map_run.listed = 2
+
+    assert run(tolerated_percent=50)["state"] == "SUCCEEDED"
 
 
 def test_many_faults_are_counted_and_the_first_are_told(run: Runner, map_run: Any) -> None:
     map_run.write(succeeded=[[{"no": number} for number in range(12)]])
+    map_run.listed = 12
 
     reason = run(attempt=summarize.PATIENCE)["reason"]
 

@@ -134,6 +134,33 @@ def stack(endpoint: Endpoint, project: Path) -> Stack:
     return deploy(endpoint, project / "template.yaml", stack_name="shop")
 
 
+CATALOG = """
+    Resources:
+      Catalog:
+        Type: AWS::Glue::Database
+        Properties:
+          CatalogId: !Ref AWS::AccountId
+          DatabaseInput: {Name: !Join [_, !Split ["-", !Ref AWS::StackName]]}
+      Orders:
+        Type: AWS::Glue::Table
+        Properties:
+          CatalogId: !Ref AWS::AccountId
+          DatabaseName: !Ref Catalog
+          TableInput:
+            Name: orders
+            Parameters: {storage.location.template: !Sub "s3://b/${!run}/"}
+            StorageDescriptor: {Columns: [{Name: %s, Type: string}]}
+      Analysts: {Type: AWS::Athena::WorkGroup, Properties: {Name: !Ref AWS::StackName}}
+      Count:
+        Type: AWS::Athena::NamedQuery
+        Properties: {Name: count, Database: !Ref Catalog, WorkGroup: !Ref Analysts, QueryString: SELECT 1}
+    Outputs:
+      Catalog: {Value: !Ref Catalog}
+      Orders: {Value: !Ref Orders}
+      Analysts: {Value: !Ref Analysts}
+    """
+
+
 def template(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "template.yaml"
     path.write_text("Transform: AWS::Serverless-2016-10-31\n" + textwrap.dedent(text))
@@ -178,6 +205,19 @@ def test_buckets_and_tables_are_there(endpoint: Endpoint, stack: Stack) -> None:
     assert s3.get_bucket_versioning(Bucket=stack.buckets["Input"])["Status"] == "Enabled"
     assert "Status" not in s3.get_bucket_versioning(Bucket=stack.buckets["Output"])
     assert table["KeySchema"] == [{"AttributeName": "key", "KeyType": "HASH"}]
+
+
+def test_a_catalog_is_there_and_brought_up_to_date(endpoint: Endpoint, tmp_path: Path) -> None:
+    glue = endpoint.client("glue")
+
+    stack = deploy(endpoint, template(tmp_path, CATALOG % "first"), stack_name="two-words")
+    first = glue.get_table(DatabaseName="two_words", Name="orders")["Table"]
+    deploy(endpoint, template(tmp_path, CATALOG % "second"), stack_name="two-words")
+    second = glue.get_table(DatabaseName="two_words", Name="orders")["Table"]
+
+    assert stack.outputs == {"Catalog": "two_words", "Orders": "orders", "Analysts": "two-words"}
+    assert first["Parameters"] == {"storage.location.template": "s3://b/${run}/"}
+    assert [table["StorageDescriptor"]["Columns"][0]["Name"] for table in (first, second)] == ["first", "second"]
 
 
 def test_a_function_has_its_settings_environment_and_nothing_but_its_code(endpoint: Endpoint, stack: Stack) -> None:

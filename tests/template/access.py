@@ -75,6 +75,8 @@ def _needs(app: Application) -> Iterator[tuple[str, str, str]]:
         for label in re.findall(r'"Label": "(.*?)"', definition):
             yield from ((machine, *need) for need in _needs_of_a_map(name, label))
             yield "SummarizeFunction", "states:DescribeMapRun", f"{_ARN % 'states'}mapRun:{name}/{label}:id"
+        if ":events:putEvents" in definition:
+            yield machine, "events:PutEvents", f"{_ARN % 'events'}event-bus/default"
         for value in properties["DefinitionSubstitutions"].values():
             if text(value).endswith("Function.Arn}"):
                 yield machine, "lambda:InvokeFunction", text(value)

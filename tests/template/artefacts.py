@@ -8,10 +8,12 @@ from tests.template.application import ROOT, template
 
 _MEGABYTE = 1_000_000
 # Unzipped; Lambda's own limit is 250 MB for a function with its layers.
-LIMITS = {"ImageResizeFunction": 60, "TableTransformFunction": 200, "ItemkitLayer": 30}
+LIMITS = {"ImageResizeFunction": 60, "TableTransformFunction": 200, "PublishFunction": 200, "ItemkitLayer": 30}
 LAYER = "ItemkitLayer"
 # The Lambda runtime has its own boto3; a second botocore before it would be of another version.
 _IN_LAYER, _NOT_IN_LAYER = ("aws_lambda_powertools", "aws_xray_sdk"), ("boto3", "botocore")
+# What our code reads at run time, itself included.
+_READ = (".py", ".j2", ".css", ".json")
 _AARCH64 = (183).to_bytes(2, "little")
 
 
@@ -25,10 +27,10 @@ def packages() -> dict[str, tuple[Path, str]]:
 
 
 def layout(build: Path) -> list[str]:
-    """Find modules that did not get where they are imported from, or are not as they are here."""
+    """Find files that did not get where they are read from, or are not as they are here."""
     found = []
     for name, (folder, place) in packages().items():
-        built, written = _modules(build / name / place), _modules(folder)
+        built, written = _files(build / name / place), _files(folder)
         found += [f"{name}: {place}/{each} is missing" for each in sorted(written.keys() - built.keys())]
         changed = [each for each in sorted(written.keys() & built.keys()) if built[each] != written[each]]
         found += [f"{name}: {place}/{each} is another" for each in changed]
@@ -37,8 +39,10 @@ def layout(build: Path) -> list[str]:
     return found + [f"{LAYER}: python/{name} is in the runtime" for name in _NOT_IN_LAYER if (layer / name).exists()]
 
 
-def _modules(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("*.py")}
+def _files(folder: Path) -> dict[str, bytes]:
+    return (
+        {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in _READ} if folder.is_dir() else {}
+    )
 
 
 def sizes(build: Path) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template import access, serving, storage
+from tests.template import access, analysts, serving, storage
 from tests.template.application import ROOT, application, template
 from tests.workflows.breaking import add, drop, put, swap
 
@@ -23,6 +23,9 @@ RULES = (
     serving.logs,
     serving.machines,
     storage.buckets,
+    analysts.tables,
+    analysts.workgroups,
+    analysts.queries,
 )
 LABELS = ("Prefix", "Csv", "Jsonl")
 RESOURCES = template()["Resources"]
@@ -36,6 +39,8 @@ SID = {
 STATES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
 RESIZE = "Resources/ImageResizeFunction"
 INPUT = "Resources/InputBucket/Properties"
+RECORDS = "Resources/RecordsTable/Properties/TableInput/Parameters"
+WORKGROUP = "Resources/Analysts/Properties/WorkGroupConfiguration"
 
 
 def findings(app):
@@ -73,6 +78,10 @@ BROKEN = [
     # what the machine and its functions call
     (drop(f"{SID['CallFunctions']}/Resource/1"), [
         "ProcessStateMachine may not lambda:InvokeFunction on ${SummarizeFunction.Arn}",
+    ]),
+    (drop(SID["AnnounceRuns"]), [
+        "ProcessStateMachine may not events:PutEvents on "
+        "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default",
     ]),
     (swap("mapRun:${AWS::StackName}-process/*:*", "mapRun:${AWS::StackName}-process:*"), [
         f"SummarizeFunction may not states:DescribeMapRun on {STATES}:mapRun:${{AWS::StackName}}-process/{label}:id"
@@ -143,6 +152,24 @@ BROKEN = [
     # the machine
     (put(f"{MACHINE}/Logging/Level", "OFF"), ["ProcessStateMachine: nothing is logged"]),
     (drop(f"{MACHINE}/Tracing"), ["ProcessStateMachine: Tracing is not enabled"]),
+    # what analysts get
+    (drop(f"{RECORDS}/projection.run.type"), ["RecordsTable: nothing is said of the values of run"]),
+    (put(f"{RECORDS}/projection.enabled", "false"), ["RecordsTable: its partitions are not projected"]),
+    (put(f"{RECORDS}/storage.location.template", {"Fn::Sub": "s3://${InputBucket}/runs/${!run}"}), [
+        "RecordsTable: run is not in the location of a partition",
+        "RecordsTable: its partitions are no folders of the output bucket",
+    ]),
+    (drop(f"{WORKGROUP}/EnforceWorkGroupConfiguration"), ["Analysts: a client may choose other settings"]),
+    (drop(f"{WORKGROUP}/BytesScannedCutoffPerQuery"), ["Analysts: a query may read any amount"]),
+    (put(f"{WORKGROUP}/EngineVersion/SelectedEngineVersion", "AUTO"), ["Analysts: not engine version 3"]),
+    (drop(f"{WORKGROUP}/ResultConfiguration/EncryptionConfiguration"), ["Analysts: results are not encrypted"]),
+    (put(f"{WORKGROUP}/ResultConfiguration/OutputLocation", "s3://elsewhere/"), [
+        "Analysts: results do not lie below athena/",
+    ]),
+    (drop("Resources/BytesSaved/Properties/WorkGroup"), [
+        "BytesSaved: not in the workgroup and the database of the stack",
+    ]),
+    (put("Resources/BytesSaved/Properties/QueryString", "SELECT * FROM records"), ["BytesSaved: names no run"]),
     # buckets
     (drop(f"{INPUT}/VersioningConfiguration"), ["InputBucket: not versioned"]),
     (drop(f"{INPUT}/BucketEncryption"), ["InputBucket: not encrypted"]),

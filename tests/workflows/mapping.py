@@ -175,10 +175,10 @@ def children(definition: Json) -> list[str]:
 
 
 def limits(definition: Json) -> list[str]:
-    """Find maps whose concurrency or tolerance is not the job's."""
+    """Find maps whose concurrency or tolerance is not the job's, by its plan or its pass."""
     return [
-        f"{name}: {field} does not come from the plan: {state.get(field)}"
+        f"{name}: {field} does not come from the plan or the pass: {state.get(field)}"
         for name, state in maps(definition)
         for field in ("MaxConcurrency", "ToleratedFailurePercentage")
-        if not re.fullmatch(r"\{%.*\$plan\b.*%\}", str(state.get(field)))
+        if not re.fullmatch(r"\{%.*\$(plan|pass)\b.*%\}", str(state.get(field)))
     ]

@@ -24,12 +24,20 @@ FIELDS = {
 _JSONPATH = {"Parameters", "ResultSelector", "Iterator"}
 # What a state hands on may be called anything.
 _DATA = {"Arguments", "Output", "Assign", "BatchInput", "ItemSelector"}
+# What passes, by the integration that a Task calls.
 RETRIED = {
-    "Lambda.ServiceException",
-    "Lambda.AWSLambdaException",
-    "Lambda.SdkClientException",
-    "Lambda.TooManyRequestsException",
-    "TransientError",
+    "lambda:invoke": {
+        "Lambda.ServiceException",
+        "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException",
+        "Lambda.TooManyRequestsException",
+        "TransientError",
+    },
+    "events:putEvents": {
+        "EventBridge.FailedEntry",
+        "EventBridge.InternalException",
+        "EventBridge.SdkClientException",
+    },
 }
 
 
@@ -106,16 +114,17 @@ def retries(definition: Json) -> list[str]:
         retriers = state.get("Retry", [])
         if state["Type"] == "Map" and retriers:
             found.append(f"{name}: a Map is not retried: all of its items would run again")
-        for index, retrier in enumerate(retriers):
-            found += [f"{name}: Retry/{index}: {fault}" for fault in _retrier_faults(retrier)]
-        if state["Type"] == "Task" and state["Resource"].endswith(":lambda:invoke"):
-            missing = RETRIED - {error for retrier in retriers for error in retrier["ErrorEquals"]}
+        if state["Type"] == "Task":
+            ours = RETRIED.get(state["Resource"].split(":::")[-1], set())
+            missing = ours - {error for retrier in retriers for error in retrier["ErrorEquals"]}
+            for index, retrier in enumerate(retriers):
+                found += [f"{name}: Retry/{index}: {fault}" for fault in _retrier_faults(retrier, ours)]
             found += [f"{name}: {error} is not retried" for error in sorted(missing)]
     return found
 
 
-def _retrier_faults(retrier: Json) -> list[str]:
-    faults = [f"{error} is not to be retried" for error in sorted(set(retrier["ErrorEquals"]) - RETRIED)]
+def _retrier_faults(retrier: Json, ours: set[str]) -> list[str]:
+    faults = [f"{error} is not to be retried" for error in sorted(set(retrier["ErrorEquals"]) - ours)]
     if retrier.get("JitterStrategy") != "FULL":
         faults.append("JitterStrategy is not FULL")
     if "MaxDelaySeconds" not in retrier:

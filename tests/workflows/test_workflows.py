@@ -67,6 +67,10 @@ BROKEN = [
         "Prepare: Retry/0: States.ALL is not to be retried",
         "Prepare: TransientError is not retried",
     ]),
+    (put("States/Announce/Retry/0/ErrorEquals/2", "States.ALL"), [
+        "Announce: Retry/0: States.ALL is not to be retried",
+        "Announce: EventBridge.SdkClientException is not retried",
+    ]),
     (swap('"Comment": "Every object below a prefix."',
           f'"Retry": [{json.dumps(PROCESS["States"]["Check"]["Retry"][0])}]'), [
         "Process prefix: a Map is not retried: all of its items would run again",
@@ -191,11 +195,11 @@ BROKEN = [
         "DefinitionSubstitutions: ChildType is not used",
     ]),
     (swap('"{% $plan.concurrency %}"', "1000"), [
-        f"{name}: MaxConcurrency does not come from the plan: 1000"
+        f"{name}: MaxConcurrency does not come from the plan or the pass: 1000"
         for name in MAPS
     ]),
-    (swap('"ToleratedFailurePercentage": "{% $plan.tolerated_percent %}"', '"ToleratedFailureCount": 5'), [
-        f"{name}: ToleratedFailurePercentage does not come from the plan: None"
+    (swap('"ToleratedFailurePercentage": "{% $pass.tolerated_percent %}"', '"ToleratedFailureCount": 5'), [
+        f"{name}: ToleratedFailurePercentage does not come from the plan or the pass: None"
         for name in MAPS
     ]),
     # substitutions

@@ -35,7 +35,7 @@ class Creators:
     """Creates the resources of one stack on an endpoint, in the order they need each other.
 
     What is there already by its name is brought up to date: functions and state machines are replaced, buckets and
-    tables keep what they hold.
+    tables keep what they hold, tables of the Glue catalog get their columns anew.
     """
 
     def __init__(self, endpoint: Endpoint, template: Template, scope: Scope) -> None:
@@ -50,6 +50,8 @@ class Creators:
             kinds.TABLE: self._table,
             kinds.FUNCTION: self._function,
             kinds.MACHINE: self._machine,
+            kinds.CATALOG: self._catalog,
+            kinds.CATALOG_TABLE: self._catalog_table,
         }
         names: dict[str, dict[str, str]] = {}
         for kind, creator in creators.items():
@@ -81,6 +83,19 @@ class Creators:
             dynamodb.create_table(TableName=identity.name, **arguments)
         if expiry := properties.get("TimeToLiveSpecification"):
             dynamodb.update_time_to_live(TableName=identity.name, TimeToLiveSpecification=expiry)
+
+    def _catalog(self, _: Identity, properties: Mapping[str, Any]) -> None:
+        glue = self._endpoint.client("glue")
+        with contextlib.suppress(glue.exceptions.AlreadyExistsException):  # it keeps its tables
+            glue.create_database(DatabaseInput=properties["DatabaseInput"])
+
+    def _catalog_table(self, _: Identity, properties: Mapping[str, Any]) -> None:
+        glue = self._endpoint.client("glue")
+        request = {"DatabaseName": properties["DatabaseName"], "TableInput": properties["TableInput"]}
+        try:
+            glue.create_table(**request)
+        except glue.exceptions.AlreadyExistsException:
+            glue.update_table(**request)
 
     def _function(self, identity: Identity, properties: Mapping[str, Any]) -> None:
         self._endpoint.functions.put(

@@ -18,7 +18,8 @@ class Kind:
     """How resources of one type are identified; the texts are filled with name, region and account.
 
     Attributes:
-        name: the property that holds the physical name; when it is not set, a name is made up.
+        name: the property that holds the physical name, ``Input.Name`` for one within another; when it is not set, a
+            name is made up.
         ref: what Ref gives.
         attributes: what GetAtt gives, by attribute.
     """

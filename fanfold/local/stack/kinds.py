@@ -11,6 +11,8 @@ TABLE: Final = "AWS::DynamoDB::Table"
 FUNCTION: Final = "AWS::Lambda::Function"
 LAYER: Final = "AWS::Lambda::LayerVersion"
 MACHINE: Final = "AWS::StepFunctions::StateMachine"
+CATALOG: Final = "AWS::Glue::Database"
+CATALOG_TABLE: Final = "AWS::Glue::Table"
 
 # Stood up, each by its own creator; a layer becomes a folder of the functions that use it.
 CREATED: Final = {
@@ -30,11 +32,15 @@ CREATED: Final = {
         "arn:aws:states:{region}:{account}:stateMachine:{name}",
         {"Arn": "arn:aws:states:{region}:{account}:stateMachine:{name}", "Name": "{name}"},
     ),
+    CATALOG: Kind("DatabaseInput.Name"),
+    CATALOG_TABLE: Kind("TableInput.Name"),
 }
 
-# Known and passed over: permissions are not checked here, function logs are files, nobody watches alarms, and rules
-# and schedules do not fire. Others may refer to them all the same.
+# Known and passed over: permissions are not checked here, function logs are files, nobody watches alarms, rules and
+# schedules do not fire, and there is no Athena. Others may refer to them all the same.
 PASSED_OVER: Final = {
+    "AWS::Athena::NamedQuery": Kind(attributes={"NamedQueryId": "{name}"}),
+    "AWS::Athena::WorkGroup": Kind("Name"),
     "AWS::CloudWatch::Alarm": Kind(
         "AlarmName", attributes={"Arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}"}
     ),
@@ -52,6 +58,7 @@ PASSED_OVER: Final = {
     ),
     "AWS::Logs::MetricFilter": Kind("FilterName"),
     "AWS::S3::BucketPolicy": Kind(),
+    "AWS::SNS::Subscription": Kind(),
     "AWS::SNS::Topic": Kind("TopicName", "arn:aws:sns:{region}:{account}:{name}", {"TopicName": "{name}"}),
     "AWS::SNS::TopicPolicy": Kind(),
     "AWS::SQS::Queue": Kind(

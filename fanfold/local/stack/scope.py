@@ -77,7 +77,7 @@ class Scope:
         try:
             resource = self._resources[logical_id]
             kind = KNOWN[resource["Type"]]
-            name = self._resolver.value(resource.get("Properties", {}).get(kind.name))
+            name = self._resolver.value(_at(resource.get("Properties", {}), kind.name))
             return identify(self._site, logical_id, kind, name, lower=resource["Type"] == BUCKET)
         finally:
             self._resolving.pop()
@@ -87,6 +87,13 @@ class Scope:
 
     def _attribute(self, logical_id: str, attribute: str) -> str:
         return self.identity(logical_id).attribute(attribute)
+
+
+def _at(properties: Mapping[str, Any], path: str) -> Any:
+    """Return a property, or one within others; ``None`` where there is none."""
+    outer, _, inner = path.partition(".")
+    value = properties.get(outer)
+    return _at(value, inner) if inner and isinstance(value, dict) else value
 
 
 def _parameters(declared: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from botocore.model import ServiceModel
 
 _RESOURCE: Final = re.compile(r"arn:aws[a-z-]*:states:[a-z0-9-]*:\d*:(?P<rest>.+)")
 _FUNCTION: Final = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]+(?::[A-Za-z0-9_$-]+)?")
+_OPTIMISED: Final = {"lambda:invoke", "events:putEvents"}
 # Where Step Functions names a service after its service id and botocore does not.
 _BOTOCORE_NAMES: Final = {
     "applicationautoscaling": "application-autoscaling",
@@ -30,9 +31,10 @@ _BOTOCORE_NAMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """A recognised resource: ``service`` is ``lambda`` or ``aws-sdk:<botocore service>``, ``action`` its call.
+    """A recognised resource.
 
-    For the ARN of a function, ``service`` is ``function`` and ``action`` the ARN.
+    ``service`` is ``lambda``, ``events`` or ``aws-sdk:<botocore service>``, ``action`` its call; for the ARN of a
+    function, ``service`` is ``function`` and ``action`` the ARN.
     """
 
     service: str
@@ -45,14 +47,15 @@ def recognise(resource: str) -> Integration | str:
         return Integration("function", resource)
     found = _RESOURCE.fullmatch(resource)
     rest = found["rest"] if found else ""
-    if rest == "lambda:invoke":
-        return Integration("lambda", "invoke")
     parts = rest.split(":")
+    if rest in _OPTIMISED:
+        return Integration(*parts)
     if len(parts) == 3 and parts[0] == "aws-sdk" and operation_model(botocore_name(parts[1]), parts[2]) is not None:
         return Integration(f"aws-sdk:{botocore_name(parts[1])}", parts[2])
     return (
         f"The resource provided {resource} is not recognized. The value is not a valid resource ARN, or the resource "
-        "is not available here: this endpoint runs lambda:invoke, the ARNs of functions and aws-sdk:<service>:<action>"
+        "is not available here: this endpoint runs lambda:invoke, events:putEvents, the ARNs of functions and "
+        "aws-sdk:<service>:<action>"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from fanfold.local.protocol import Invocation, ServiceError
 from fanfold.local.stepfunctions import history
 from fanfold.local.stepfunctions.document import Document, dumps, loads
+from fanfold.local.stepfunctions.eventbridge import put_events
 from fanfold.local.stepfunctions.failure import (
     DATA_LIMIT_EXCEEDED,
     RUNTIME,
@@ -91,8 +92,11 @@ def _call(visit: Visit, body: TaskBody, arguments: Any) -> Document:
         return Document(*_decoded(payload))
     if body.service == "lambda":
         return invoke_function(visit, arguments)
-    service = body.service.removeprefix("aws-sdk:")
-    return Document.of(call_sdk(visit.line.services.clients, service, body.action, loads(dumps(arguments))))
+    clients, plain = visit.line.services.clients, loads(dumps(arguments))
+    if body.service == "events":
+        identity = visit.line.identity
+        return Document.of(put_events(clients, plain, (identity.machine_arn, identity.arn)))
+    return Document.of(call_sdk(clients, body.service.removeprefix("aws-sdk:"), body.action, plain))
 
 
 def invoke_function(visit: Visit, arguments: dict[str, Any]) -> Document:
