@@ -29,7 +29,8 @@ def demo(
     for summary in summaries:
         show_summary(summary)
         typer.echo()
-    typer.echo(f"Everything lies below {to}: a folder a run, each with report.html, summary.json, failures.csv, outputs/")
+    left = "report.html, summary.json, failures.csv, outputs/"
+    typer.echo(f"Everything lies below {to}: a folder a run, each with {left}")
     good = all(summary["reconciled"] and summary["state"] == "SUCCEEDED" for summary in summaries)
     raise typer.Exit(Exit.GOOD if good else Exit.SOME_FAILED)
 
