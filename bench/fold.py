@@ -155,7 +155,7 @@ def fold_folder() -> Callable[[Path], dict[str, float]]:
     def run(folder: Path) -> dict[str, float]:
         parts = {"SUCCEEDED": sorted(path.name for path in folder.glob("SUCCEEDED_*.jsonl"))}
         store: Any = FolderStore(folder)
-        folded = fold(Results(store, "bench", parts), store)
+        folded = fold(Results(store, "bench", parts), store, "s3://bench/records/")
         expected = json.loads((folder / "expected.json").read_text())
         told = {"items": folded.ledger.accounted, "failed": folded.failed.count}
         if told != expected or folded.ledger.difference(expected["items"]):

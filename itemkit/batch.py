@@ -10,21 +10,24 @@ from __future__ import annotations
 
 import logging
 import queue
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from itemkit.destination import Destination, Mark, fingerprint, is_done
-from itemkit.errors import ObjectTooLarge, OperationFailed, PermanentError, TransientError
+from itemkit.errors import ObjectChanged, ObjectTooLarge, OperationFailed, PermanentError, TransientError
 from itemkit.item import Item
 from itemkit.operation import Operation, Result
 from itemkit.record import Failure, Record, Status
 from itemkit.select import Select
-from itemkit.store import Store, with_head
+from itemkit.store import ChangedUnderneath, Head, Store, with_head
 
 READERS = 4
 WRITERS = 4
@@ -44,6 +47,8 @@ class Task:
         options: the operation's own, parsed.
         deadline: the ``time.monotonic()`` by which everything must be over.
         reserve: seconds before the deadline kept for what is in flight and for the records.
+        resolved: what the operation gets in the place of the options; ``None``: the options as they are.
+        references: the ETags of the objects that were put into ``resolved``.
     """
 
     operation: Operation[Any]
@@ -52,6 +57,23 @@ class Task:
     select: Select = field(default_factory=Select)
     deadline: float = float("inf")
     reserve: float = 5.0
+    resolved: Any = None
+    references: Sequence[str] = ()
+
+    def fingerprint(self, version: str) -> str:
+        """Return the fingerprint of an output made from this version of its source."""
+        return fingerprint(version, self.operation, self.options, self.references)
+
+    def check_deadline(self, slowest: float) -> None:
+        """Raise DeadlineNear when what took at most ``slowest`` seconds so far may not be done in time again."""
+        if self.deadline - time.monotonic() - self.reserve < SAFETY * slowest:
+            raise DeadlineNear("the function's time runs out: the item was not begun")
+
+    def selected(self, item: Item, store: Store) -> tuple[Item, str | None]:
+        """Return the item, with its size and date where these are asked for, and why it is excluded, if it is."""
+        if item.size is None and self.select.needs_head:
+            item = with_head(store, item)
+        return item, self.select.refusal(item)
 
 
 class DeadlineNear(TransientError):
@@ -86,9 +108,9 @@ class _Work:
     place: int
     item: Item
     uris: tuple[str, ...] = ()
-    body: bytes = b""
+    body: bytes | Path = b""
     bytes_in: int = 0
-    etag: str = ""
+    version: str | None = None
     replaces: str | None = None
     seconds: float = 0.0
     result: Result | None = None
@@ -101,7 +123,7 @@ class _Work:
         try:
             yield
         except Exception as error:
-            self.record = _unsuccessful(self.item, error)
+            self.record = unsuccessful(self.item, error)
         self.seconds += time.monotonic() - started
 
 
@@ -140,7 +162,7 @@ class _Batch:
     def _read(self, work: _Work) -> None:
         """Decide what can be decided without the bytes, else read them; whatever happens, the item arrives."""
         with work.timed():
-            self._check_deadline()
+            self._task.check_deadline(self._slowest)
             work.record = self._excluded(work)
             if work.record is None:
                 work.uris = self._task.destination.output_uris(work.item, self._task.operation, self._task.options)
@@ -150,9 +172,7 @@ class _Batch:
         self._arrived.put(work)
 
     def _excluded(self, work: _Work) -> Record | None:
-        if work.item.size is None and self._task.select.needs_head:
-            work.item = with_head(self._store, work.item)
-        reason = self._task.select.refusal(work.item)
+        work.item, reason = self._task.selected(work.item, self._store)
         return Record(work.item.uri, Status.EXCLUDED, reason=reason) if reason else None
 
     def _skipped(self, work: _Work) -> Record | None:
@@ -161,7 +181,7 @@ class _Batch:
         work.replaces = existing.etag if existing else None
         if existing is None or (destination.overwrite and not destination.wrote(existing)):
             return None
-        if not is_done(self._store, work.item, existing, self._fingerprint):
+        if not is_done(self._store, work.item, existing, self._task.fingerprint):
             return None
         if destination.wrote(existing):
             reason = "done by an earlier attempt of this run"
@@ -170,22 +190,26 @@ class _Batch:
         return Record(work.item.uri, Status.SKIPPED, work.uris, reason="already done")
 
     def _fetch(self, work: _Work) -> None:
-        limit = self._task.operation.most_bytes
-        with self._store.open(work.item.uri) as (head, stream):
-            if head.size > limit:
-                raise ObjectTooLarge(
-                    f"{work.item.uri} has {head.size:,} bytes; {self._task.operation.name} takes {limit:,} at most"
-                )
+        spool_above = self._task.operation.spool_above
+        with opened(self._store, work.item, self._task.operation) as (head, stream):
             self._budget.take(head.size)
-            work.bytes_in, work.etag = head.size, head.etag
-            work.body = stream.read()
+            work.bytes_in = head.size
+            work.version = work.item.version if work.item.part else head.etag
+            if spool_above is not None and head.size > spool_above:
+                work.body = _spooled(work.item, stream)
+            else:
+                work.body = with_header(work.item, stream.read())
 
     def _process(self, work: _Work) -> None:
         """Compute, in the one computing thread, and let go of the bytes."""
+        task = self._task
         if work.record is None:
             with work.timed():
-                self._check_deadline()
-                work.result = self._task.operation.process(work.item, work.body, self._task.options)
+                task.check_deadline(self._slowest)
+                resolved = task.options if task.resolved is None else task.resolved
+                work.result = task.operation.process(work.item, work.body, resolved)
+        if isinstance(work.body, Path):
+            work.body.unlink(missing_ok=True)
         work.body = b""
         self._budget.give_back(work.bytes_in)
         self._slowest = max(self._slowest, work.seconds)
@@ -194,20 +218,44 @@ class _Batch:
         try:
             if work.record is None and work.result is not None:
                 with work.timed():
-                    mark = Mark(work.item, self._fingerprint(work.etag), work.replaces)
-                    self._task.destination.write(self._store, work.uris, work.result.outputs, mark)
+                    mark = Mark(work.item, self._task.fingerprint(work.version or ""), work.replaces)
+                    work.uris = self._task.destination.write(self._store, work.uris, work.result.outputs, mark)
                     work.record = _succeeded(work, work.result)
+            for output in work.result.outputs if work.result else ():
+                output.discard()
             work.result = None
         finally:
             self._line.release()
 
-    def _fingerprint(self, etag: str) -> str:
-        return fingerprint(etag, self._task.operation, self._task.options)
 
-    def _check_deadline(self) -> None:
-        left = self._task.deadline - time.monotonic() - self._task.reserve
-        if left < SAFETY * self._slowest:
-            raise DeadlineNear("the function's time runs out: the item was not begun")
+@contextmanager
+def opened(store: Store, item: Item, operation: Operation[Any]) -> Iterator[tuple[Head, BinaryIO]]:
+    """Open an item's object, or its part of one, for reading.
+
+    Raises ObjectTooLarge, or ObjectChanged where it is not the one any more that was split.
+    """
+    try:
+        with store.open(item.uri, item.part) as (head, stream):
+            if head.size > operation.most_bytes:
+                raise ObjectTooLarge(
+                    f"{item.uri} has {head.size:,} bytes; {operation.name} takes {operation.most_bytes:,} at most"
+                )
+            yield head, stream
+    except ChangedUnderneath as error:
+        raise ObjectChanged(f"{item.uri} changed since it was split into parts: start the run again") from error
+
+
+def with_header(item: Item, rows: bytes) -> bytes:
+    """Put the header row before the rows of a part."""
+    return item.part.header.encode() + b"\n" + rows if item.part and item.part.header else rows
+
+
+def _spooled(item: Item, stream: BinaryIO) -> Path:
+    """Copy an item to a temporary file."""
+    with tempfile.NamedTemporaryFile(prefix="fanfold-", delete=False) as file:
+        file.write(with_header(item, b""))
+        shutil.copyfileobj(stream, file, 1 << 20)
+    return Path(file.name)
 
 
 def _succeeded(work: _Work, result: Result) -> Record:
@@ -215,14 +263,14 @@ def _succeeded(work: _Work, result: Result) -> Record:
         work.item.uri,
         Status.SUCCEEDED,
         work.uris,
-        bytes_out=sum(len(output.body) for output in result.outputs),
+        bytes_out=sum(output.size for output in result.outputs),
         rows_in=result.rows_in,
         rows_out=result.rows_out,
         facts=result.facts,
     )
 
 
-def _unsuccessful(item: Item, error: Exception) -> Record:
+def unsuccessful(item: Item, error: Exception) -> Record:
     """Tell permanent from transient by type; what an operation does not declare is a fault of its code, and logged."""
     if isinstance(error, TransientError):
         return Record(item.uri, Status.DEFERRED, failure=Failure.of(error, retryable=True))

@@ -72,16 +72,26 @@ class Destination:
 
     def wrote(self, existing: Head) -> bool:
         """Tell whether this very run wrote an existing output: an attempt that was lost, or a pass before."""
-        return self.run is not None and existing.metadata.get(RUN) == quote(self.run)
+        return self.run is not None and existing.metadata.get(RUN) == quoted(self.run)
 
-    def write(self, store: Store, uris: Sequence[str], outputs: Sequence[Output], mark: Mark) -> None:
-        """Write an item's outputs, the first one last."""
+    def write(self, store: Store, uris: Sequence[str], outputs: Sequence[Output], mark: Mark) -> tuple[str, ...]:
+        """Write an item's outputs, the first one last, and return all their URIs; ``uris`` are those foretold."""
         metadata = {SOURCE: source_mark(mark.item.uri), FINGERPRINT: mark.fingerprint}
         if self.run:
-            metadata[RUN] = quote(self.run)
-        for place, (uri, output) in reversed(list(enumerate(zip(uris, outputs, strict=True)))):
+            metadata[RUN] = quoted(self.run)
+        named = [self.named(output, mark.item) for output in outputs[len(uris) :]]
+        written = (*uris, *named)
+        for place, (uri, output) in reversed(list(enumerate(zip(written, outputs, strict=True)))):
             replaces = mark.replaces if place == 0 else None
-            self._write_one(store, Put(uri, output.body, output.content_type, metadata, replaces), mark.item)
+            put = Put(uri, output.body, output.content_type, metadata, replaces, output.cache_control)
+            self._write_one(store, put, mark.item)
+        return written
+
+    def named(self, output: Output, item: Item) -> str:
+        """Return the URI of an output that has a name of its own."""
+        if output.name is None:
+            raise ValueError(f"the operation made more outputs of {item.uri} than it named")
+        return self.uri + output.name
 
     def _write_one(self, store: Store, put: Put, item: Item) -> None:
         try:
@@ -105,19 +115,34 @@ class Mark:
     replaces: str | None = None
 
 
-def fingerprint(etag: str, operation: Operation[Any], options: Any) -> str:
-    """Hash what an output depends on: the source's ETag, the operation with its version, and the options."""
-    told = json.dumps([etag, operation.name, operation.version, operation.normalise(options)], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+def fingerprint(version: str, operation: Operation[Any], options: Any, references: Sequence[str] = ()) -> str:
+    """Hash what an output depends on.
+
+    That is the source's version (``Item.version``), the operation with its own, the options, and the ETags of the
+    objects that these refer to.
+    """
+    told = [
+        version,
+        operation.name,
+        operation.version,
+        operation.normalise(options),
+        *([references] if references else ()),
+    ]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def is_done(store: Store, item: Item, existing: Head, print_of: Any) -> bool:
     """Tell whether an existing output was made from the item as it is now.
 
-    ``print_of`` maps an ETag to the fingerprint; the source is asked for its ETag when the listing did not say it.
+    ``print_of`` maps a version to the fingerprint; the source is asked for its ETag when the listing did not say it.
     """
-    etag = item.etag or require_head(store, item.uri).etag
-    return bool(existing.metadata.get(FINGERPRINT) == print_of(etag))
+    version = item.version or require_head(store, item.uri).etag
+    return bool(existing.metadata.get(FINGERPRINT) == print_of(version))
+
+
+def quoted(run: str) -> str:
+    """Return a run's name as US-ASCII metadata."""
+    return quote(run)
 
 
 def source_mark(uri: str) -> str:

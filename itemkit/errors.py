@@ -9,6 +9,7 @@
     │   ├── ObjectForbidden         the role may not read or write it
     │   ├── ObjectArchived          it lies in an archive storage class
     │   ├── ObjectTooLarge          more bytes than the operation takes
+    │   ├── ObjectChanged           another object than the one that was split into parts
     │   ├── OutputConflict          its output key holds something that is not its own
     │   └── OperationFailed         the operation raised what it does not declare: a fault in its code
     └── TransientError              trying again may help: deferred
@@ -52,6 +53,10 @@ class ObjectArchived(PermanentError):
 
 class ObjectTooLarge(PermanentError):
     """The object has more bytes than the operation takes."""
+
+
+class ObjectChanged(PermanentError):
+    """The object is not the one any more that was split into parts."""
 
 
 class OutputConflict(PermanentError):

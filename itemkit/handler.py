@@ -6,6 +6,7 @@ The only place of the kit that knows Powertools and the environment.
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,14 +17,16 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 
 from itemkit.batch import Task, run_batch
+from itemkit.combining import combine_batch
 from itemkit.destination import Destination
-from itemkit.errors import PermanentError, TransientError
+from itemkit.errors import InvalidJob, PermanentError, TransientError
 from itemkit.event import BatchResult, Effort, Event, write_records
 from itemkit.item import Item
 from itemkit.operation import Operation
 from itemkit.record import Record, Status
+from itemkit.references import load
 from itemkit.select import Select
-from itemkit.store import S3Store, Store
+from itemkit.store import Put, S3Store, Store
 from itemkit.tally import Tally
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
@@ -68,6 +71,10 @@ def _check(operation: Operation[Any], question: Mapping[str, Any], store: Callab
     if "options" not in question:
         return answer
     options = operation.parse(question["options"])
+    try:
+        load(operation, options, store())
+    except PermanentError as error:
+        raise InvalidJob(f"the options name what cannot be used: {error}") from error
     sample = question.get("sample")
     if sample and operation.sample_bytes:
         operation.check(options, _head_of(store(), sample, operation.sample_bytes))
@@ -88,7 +95,8 @@ def _head_of(store: Store, uri: str, most: int) -> bytes | None:
 
 def _process(operation: Operation[Any], event: Event, store: Store, context: Any) -> BatchResult:
     started, clock, requests_before = time.time(), time.monotonic(), Counter(store.requests)
-    records = _run(operation, event, store, context.get_remaining_time_in_millis() / 1000)
+    task = _task(operation, event, store, context.get_remaining_time_in_millis() / 1000)
+    records, outputs = _run(task, event, store)
     tally = Tally()
     for record in records:
         tally.add(record)
@@ -97,31 +105,49 @@ def _process(operation: Operation[Any], event: Event, store: Store, context: Any
     place = event.settings.get("records")
     uri = f"{place}{event.batch}.jsonl.gz" if place else None
     if uri:
-        _write(store, uri, records)
+        _insist(lambda: store.write(uri, write_records(records), "application/gzip"))
+    for put in outputs:
+        _insist(functools.partial(store.put, put))
     requests = dict(store.requests - requests_before)
     effort = Effort(round(started, 3), round(time.monotonic() - clock, 3), int(context.memory_limit_in_mb), requests)
     return BatchResult(event.batch, int(event.settings.get("pass", 1)), tally, uri, failures, effort)
 
 
-def _run(operation: Operation[Any], event: Event, store: Store, seconds: float) -> list[Record]:
+def _task(operation: Operation[Any], event: Event, store: Store, seconds: float) -> Task:
     settings = event.settings
-    task = Task(
+    options = operation.parse(settings.get("options", {}))
+    references = load(operation, options, store)
+    return Task(
         operation,
-        operation.parse(settings.get("options", {})),
+        options,
         Destination(settings["destination"], bool(settings.get("overwrite", False)), settings.get("run")),
         Select.from_json(settings.get("select", {})),
         time.monotonic() + seconds,
         min(MOST_RESERVE, RESERVED_SHARE * seconds),
+        references.resolved,
+        references.etags,
     )
+
+
+def _run(task: Task, event: Event, store: Store) -> tuple[list[Record], list[Put]]:
+    """Return a record for each entry, in their order, and the outputs to write after the records."""
     entries = list(event.items())
-    done = iter(run_batch([entry for entry in entries if isinstance(entry, Item)], task, store))
-    return [next(done) if isinstance(entry, Item) else entry for entry in entries]
+    items = [entry for entry in entries if isinstance(entry, Item)]
+    together = [task.operation.combines(item, task.options) for item in items]
+    alone = iter(run_batch([item for item, combined in zip(items, together, strict=True) if not combined], task, store))
+    combination = combine_batch(list(itertools.compress(items, together)), task, store, event.batch)
+    combined_records, which = iter(combination.records), iter(together)
+    records = [
+        (next(combined_records) if next(which) else next(alone)) if isinstance(entry, Item) else entry
+        for entry in entries
+    ]
+    return records, combination.outputs
 
 
-def _write(store: Store, uri: str, records: list[Record]) -> None:
-    """Write the batch's records; when they cannot be written the batch has no proof and must run again."""
+def _insist(write: Callable[[], None]) -> None:
+    """Write what proves the batch; when it cannot be written the batch must run again."""
     try:
-        store.write(uri, write_records(records), "application/gzip")
+        write()
     except TransientError as error:
         # Step Functions retries by the exact name, so a subclass must not leave the handler.
         raise TransientError(str(error)) from error

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from itemkit.errors import InvalidItem
 
 # The columns of a manifest that name the object or its output; every other column travels with the item.
 NAMING_COLUMNS = ("uri", "bucket", "key", "output", "item_name")
+# Columns of rows that stand for a part of an object; they travel with the item, so that a retry takes up the same part.
+PART_COLUMNS = ("byte_range", "source_etag", "header_row")
+_RANGE = re.compile(r"(\d{1,16})-(\d{1,16})")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an object, whole rows of it.
+
+    Attributes:
+        first, last: bytes of the object, both included.
+        etag: of the object that was split, without quotes.
+        header: what goes before the part's rows, such as a CSV's header row; without its line break.
+    """
+
+    first: int
+    last: int
+    etag: str
+    header: str
+
+    @property
+    def size(self) -> int:
+        """The bytes of the part."""
+        return self.last - self.first + 1
 
 
 @dataclass(frozen=True)
@@ -35,6 +60,21 @@ class Item:
     modified: float | None = None
     output: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def part(self) -> Part | None:
+        """The part of the object that the item is, ``None``: all of it."""
+        found = _RANGE.fullmatch(self.columns.get("byte_range", ""))
+        if not found or "source_etag" not in self.columns:
+            return None
+        first, last = int(found[1]), int(found[2])
+        return Part(first, last, self.columns["source_etag"], self.columns.get("header_row", ""))
+
+    @property
+    def version(self) -> str | None:
+        """What its content is known by, where the listing or the row told it: the ETag, with the part's bytes."""
+        part = self.part
+        return f"{part.etag} {part.first}-{part.last}" if part else self.etag
 
     @property
     def is_folder_marker(self) -> bool:
@@ -96,7 +136,8 @@ def manifest_item(row: Any, bucket: str) -> Item:
         bucket = _text(row.get("bucket")) or bucket
     columns = {name: _text(value) for name, value in row.items() if name not in NAMING_COLUMNS}
     name = _text(row.get("item_name")) or key
-    return Item(uri=join_uri(bucket, key), name=name, output=_text(row.get("output")) or None, columns=columns)
+    item = Item(uri=join_uri(bucket, key), name=name, output=_text(row.get("output")) or None, columns=columns)
+    return replace(item, size=item.part.size, etag=item.part.etag) if item.part else item
 
 
 def _text(value: Any) -> str:

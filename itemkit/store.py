@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import boto3
@@ -27,7 +28,7 @@ from itemkit.errors import (
     PermanentError,
     TransientError,
 )
-from itemkit.item import Item, split_uri
+from itemkit.item import Item, Part, split_uri
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -61,13 +62,15 @@ class Put:
 
     Attributes:
         replaces: the ETag of the object it may replace; ``None``: there must be none.
+        cache_control: the header of that name, where the object is served over HTTP.
     """
 
     uri: str
-    body: bytes
+    body: bytes | Path
     content_type: str = "application/octet-stream"
     metadata: Mapping[str, str] = field(default_factory=dict)
     replaces: str | None = None
+    cache_control: str | None = None
 
 
 class _Reading(io.RawIOBase):
@@ -124,7 +127,7 @@ class Store(Protocol):
         """Return what is known of an object, ``None`` where there is none."""
         ...
 
-    def open(self, uri: str) -> Any:
+    def open(self, uri: str, part: Part | None = None) -> Any:
         """Open an object for reading: a context manager of ``(Head, stream)``."""
         ...
 
@@ -164,12 +167,16 @@ class S3Store:
         return _head(answer)
 
     @contextmanager
-    def open(self, uri: str) -> Iterator[tuple[Head, BinaryIO]]:
-        """Open an object for reading, as its head and a stream of its bytes."""
+    def open(self, uri: str, part: Part | None = None) -> Iterator[tuple[Head, BinaryIO]]:
+        """Open an object, or a part of one, for reading, as its head and a stream of its bytes.
+
+        Raises ChangedUnderneath when the object is another than the part was cut from.
+        """
         bucket, key = split_uri(uri)
+        wanted: Any = {"Range": f"bytes={part.first}-{part.last}", "IfMatch": part.etag} if part else {}
         self._count("get")
         with _told_apart("read", uri):
-            answer = self._s3.get_object(Bucket=bucket, Key=key)
+            answer = self._s3.get_object(Bucket=bucket, Key=key, **wanted)
         # Entering the body itself would hand out the raw stream, which does not notice that bytes are missing.
         with closing(answer["Body"]) as stream:
             yield _head(answer), io.BufferedReader(_Reading(stream, uri), _BUFFER)
@@ -178,14 +185,16 @@ class S3Store:
         """Write an object under its condition; raises ChangedUnderneath when the condition does not hold."""
         bucket, key = split_uri(put.uri)
         condition: Any = {"IfMatch": put.replaces} if put.replaces else {"IfNoneMatch": "*"}
+        cache: Any = {"CacheControl": put.cache_control} if put.cache_control else {}
         self._count("put")
-        with _told_apart("write", put.uri):
+        with _told_apart("write", put.uri), _opened(put.body) as body:
             self._s3.put_object(
                 Bucket=bucket,
                 Key=key,
-                Body=put.body,
+                Body=body,
                 ContentType=put.content_type,
                 Metadata=dict(put.metadata),
+                **cache,
                 **condition,
             )
 
@@ -246,6 +255,15 @@ def _head(answer: Any) -> Head:
         metadata=answer.get("Metadata", {}),
         modified=answer["LastModified"].timestamp(),
     )
+
+
+@contextmanager
+def _opened(body: bytes | Path) -> Iterator[bytes | BinaryIO]:
+    if isinstance(body, Path):
+        with body.open("rb") as stream:
+            yield stream
+    else:
+        yield body
 
 
 @contextmanager

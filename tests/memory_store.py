@@ -8,9 +8,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from itemkit.errors import ObjectNotFound, TransientError
+from itemkit.item import Part
 from itemkit.store import ChangedUnderneath, Head, Put
 
 
@@ -41,13 +42,20 @@ class MemoryStore:
         return stored.head if stored else None
 
     @contextmanager
-    def open(self, uri: str) -> Iterator[tuple[Head, io.BytesIO]]:
+    def open(self, uri: str, part: Part | None = None) -> Iterator[tuple[Head, io.BytesIO]]:
         self.requests["get"] += 1
         if uri in self.unreadable:
             raise TransientError(f"cannot read {uri}: planted")
         if uri not in self.objects:
             raise ObjectNotFound(f"cannot read {uri}: it does not exist")
-        yield self.objects[uri].head, io.BytesIO(self.objects[uri].body)
+        stored = self.objects[uri]
+        if part is None:
+            yield stored.head, io.BytesIO(stored.body)
+            return
+        if stored.head.etag != part.etag:
+            raise ChangedUnderneath(f"cannot read {uri}: it changed meanwhile")
+        cut = stored.body[part.first : part.last + 1]
+        yield replace(stored.head, size=len(cut)), io.BytesIO(cut)
 
     def put(self, put: Put) -> None:
         self.requests["put"] += 1
@@ -57,7 +65,8 @@ class MemoryStore:
             existing = self.objects.get(put.uri)
             if (existing.head.etag if existing else None) != put.replaces:
                 raise ChangedUnderneath(f"cannot write {put.uri}: it changed meanwhile")
-            self.objects[put.uri] = Stored(put.body, put.content_type, dict(put.metadata))
+            body = put.body if isinstance(put.body, bytes) else put.body.read_bytes()
+            self.objects[put.uri] = Stored(body, put.content_type, dict(put.metadata))
 
     def write(self, uri: str, body: bytes, content_type: str) -> None:
         self.requests["put"] += 1

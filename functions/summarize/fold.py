@@ -25,6 +25,8 @@ ALL_ITEMS_FAILED = "AllItemsFailed"
 READERS = 16
 # What reading JSON of another shape than ours raises.
 _NO_RESULT = (KeyError, TypeError, ValueError, AttributeError)
+# What decoding bytes raises that are no records, or no longer.
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error)
 
 
 @dataclass
@@ -101,11 +103,11 @@ class Fold:
                 self.failed.add(item)
 
 
-def fold(results: Results, store: S3Store) -> Fold:
-    """Add up all results of a map run.
+def fold(results: Results, store: S3Store, records: str) -> Fold:
+    """Add up all results of a map run whose batches write their records below ``records``.
 
-    A child that failed because all its items did carries its batch result in its Cause; the items of every other
-    child without a result are lost, and named.
+    A child that failed because all its items did carries its batch result in its Cause. A batch that wrote its records
+    and all its outputs was done when it died. The items of every other child without a result are lost, and named.
     """
     folded = Fold()
     gap = folded.ledger.gaps.add
@@ -113,8 +115,32 @@ def fold(results: Results, store: S3Store) -> Fold:
     folded.add(filter(None, map(_told_by_cause, results.failed(gap))), store)
     for child in itertools.chain(results.failed(gap), results.pending(gap)):
         if not folded.ledger.has(_batch_of(child)):
-            folded.lose(child)
+            proof = _proof(child, store, records)
+            folded.add([proof], store) if proof else folded.lose(child)
     return folded
+
+
+def _proof(child: Mapping[str, Any], store: S3Store, records: str) -> BatchResult | None:
+    """Return what the records of a batch without a result prove, ``None`` when it was not done.
+
+    Records are written when all outputs are, but for outputs that items share: these bear the batch's name and follow.
+    """
+    batch = child.get("Name")
+    if batch is None:
+        return None
+    uri = f"{records}{batch}.jsonl.gz"
+    try:
+        with store.open(uri) as (_, stream):
+            body = stream.read()
+        found = list(read_records(body))
+    except TransientError:
+        raise
+    except (ItemError, *_DAMAGE):
+        return None
+    shared = {output for record in found for output in record.outputs if f"/{batch}" in output}
+    if not all(store.head(output) for output in shared):
+        return None
+    return BatchResult(batch, 0, _tally(found), uri)
 
 
 def unsuccessful(tally: Tally) -> int:
@@ -187,7 +213,7 @@ def _read(result: BatchResult, store: S3Store) -> _Evidence:
         return _Evidence(records, result.tally if _agree(records, result.tally) else _tally(read_records(body)))
     except TransientError:
         raise
-    except (ItemError, OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
+    except (ItemError, *_DAMAGE) as error:
         return _Evidence(shown, result.tally, f"{result.records} is unreadable: {type(error).__name__}: {error}")
 
 

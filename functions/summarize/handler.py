@@ -115,7 +115,7 @@ def _fold(map_run: MapRun | None, event: Mapping[str, Any], store: S3Store) -> F
         if map_run.listed:
             folded.ledger.gaps.add(str(error))
     else:
-        folded = fold(results, store)
+        folded = fold(results, store, event["pass"]["records"])
     if not map_run.settled:
         folded.ledger.faults.add(f"{map_run.arn} is still at work: {map_run.status}")
     return folded

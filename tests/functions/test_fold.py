@@ -27,6 +27,8 @@ from itemkit.record import Failure, Record, Status
 from itemkit.store import Head
 from itemkit.tally import Tally
 
+RECORDS = "s3://output/no-records/"
+
 
 class MemoryStore:
     """Objects in a dictionary."""
@@ -124,7 +126,7 @@ def test_order_parts_and_repeats_change_nothing(
     told = [(store.batch(f"b{place}", items), failed) for place, (items, failed) in enumerate(batches)]
     succeeded = [result for result, failed in told if not failed]
     failed = [hopeless(result) for result, failed in told if failed]
-    expected = seen(fold(store.results(SUCCEEDED=[succeeded], FAILED=[failed]), store))  # type: ignore[arg-type]
+    expected = seen(fold(store.results(SUCCEEDED=[succeeded], FAILED=[failed]), store, RECORDS))  # type: ignore[arg-type]
 
     again = [result for result, _ in told if chance.random() < 0.5]
     twice_failed = [hopeless(result) for result, _ in told if chance.random() < 0.5]
@@ -134,8 +136,8 @@ def test_order_parts_and_repeats_change_nothing(
         FAILED=partition(failed + twice_failed + silent, chance, parts),
     )
 
-    assert seen(fold(shuffled, store)) == expected  # type: ignore[arg-type]
-    ledger = fold(shuffled, store).ledger  # type: ignore[arg-type]
+    assert seen(fold(shuffled, store, RECORDS)) == expected  # type: ignore[arg-type]
+    ledger = fold(shuffled, store, RECORDS).ledger  # type: ignore[arg-type]
     assert ledger.accounted == sum(len(items) for items, _ in batches)
     assert ledger.difference(ledger.accounted) is None
     assert sum(counts(ledger.tally, ledger.accounted, ledger.lost).values()) == 2 * ledger.accounted
@@ -228,7 +230,7 @@ def test_a_child_that_answers_for_another_batch_than_its_name_is_not_lost_beside
     store = MemoryStore()
     result = store.batch("told", [Record("s3://photos/a", Status.FAILED, failure=Failure("E", "m", retryable=False))])
 
-    folded = fold(store.results(FAILED=[[{**hopeless(result), "Name": "other"}]]), store)  # type: ignore[arg-type]
+    folded = fold(store.results(FAILED=[[{**hopeless(result), "Name": "other"}]]), store, RECORDS)  # type: ignore[arg-type]
 
     assert (folded.ledger.tally.counts["failed"], folded.ledger.lost, folded.failed.count) == (1, 0, 1)
 
@@ -241,7 +243,7 @@ def test_memory_does_not_grow_with_the_number_of_batches() -> None:
     results = store.results(SUCCEEDED=[several[:1000], several[1000:]])
     del several
     tracemalloc.start()
-    folded = fold(results, store)  # type: ignore[arg-type]
+    folded = fold(results, store, RECORDS)  # type: ignore[arg-type]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

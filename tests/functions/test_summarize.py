@@ -327,6 +327,28 @@ def test_a_batch_counts_once_however_often_and_wherever_it_is_told(run: Runner, 
     ]
 
 
+def test_a_batch_that_wrote_its_records_before_it_died_was_done(run: Runner, map_run: Any, s3: Any) -> None:
+    map_run.batch("b1", [done("a.jpg"), failed("b.jpg")])
+    died = map_run.child("b1", [entry("a.jpg"), entry("b.jpg")], Error="Sandbox.Timedout", Cause="after 240 s")
+    map_run.write(failed=[[died]])
+    map_run.listed = 2
+
+    assert run()["items"] == {"listed": 2, **NOTHING, "succeeded": 1, "failed": 1}
+
+
+def test_a_batch_whose_shared_output_is_missing_was_not_done(run: Runner, map_run: Any, s3: Any) -> None:
+    """Such an output is written after the records."""
+    shared = "s3://output/out/r1/b1.parquet"
+    map_run.batch("b1", [done("a.csv", outputs=(shared,)), done("b.csv", outputs=(shared,))])
+    died = map_run.child("b1", [entry("a.csv"), entry("b.csv")], Error="Sandbox.Timedout", Cause="after 240 s")
+    map_run.write(failed=[[died]])
+    map_run.listed = 2
+
+    assert run()["items"] == {"listed": 2, **NOTHING, "lost": 2}
+    s3.put_object(Bucket="output", Key="out/r1/b1.parquet", Body=b"x")
+    assert run()["items"] == {"listed": 2, **NOTHING, "succeeded": 2}
+
+
 def test_after_a_redrive_the_last_manifest_is_read(run: Runner, map_run: Any, s3: Any) -> None:
     """It lists the SUCCEEDED parts of all attempts, and what is still open alone; an empty part holds ``[]``."""
     first, second = (map_run.batch(name, [done(f"{name}.jpg")]) for name in ("b1", "b2"))
