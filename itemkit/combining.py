@@ -68,11 +68,13 @@ def _combine_group(group: list[Item], task: Task, store: Store, name: str, combi
     uri += task.operation.combined_extension(task.options)
     if combined.output:
         combination.outputs.append(_put(uri, combined.output, task, store))
-    share = combined.output.size // len(bodies) if combined.output else 0
+    shares = iter(_shares(combined))
     results = iter(combined.results)
     for item, body in zip(group, read, strict=True):
         if isinstance(body, bytes):
-            record = replace(_record(item, next(results), uri, share), milliseconds=round(each, 3), bytes_in=len(body))
+            record = replace(
+                _record(item, next(results), uri, next(shares)), milliseconds=round(each, 3), bytes_in=len(body)
+            )
         else:
             record = body
         name_kept = item.name if record.failure else None
@@ -100,6 +102,14 @@ def _combined(bodies: list[tuple[Item, bytes]], task: Task) -> Combined:
     except Exception as error:
         # What fits no single item is wrong with all of them.
         return Combined(None, [error] * len(bodies))
+
+
+def _shares(combined: Combined) -> list[int]:
+    """Divide the output's bytes among the items that are in it, so that they add up."""
+    inside = [not isinstance(result, Exception) for result in combined.results]
+    size, count = combined.output.size if combined.output else 0, max(sum(inside), 1)
+    first = iter([size - size // count * (count - 1)])
+    return [next(first, size // count) if there else 0 for there in inside]
 
 
 def _record(item: Item, result: Result | Exception, uri: str, size: int) -> Record:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from itemkit.errors import OutputConflict
+from itemkit.errors import OperationFailed, OutputConflict
 from itemkit.item import Item, join_uri, split_uri
 from itemkit.operation import Operation, Output
 from itemkit.store import ChangedUnderneath, Head, Put, Store, require_head
@@ -88,9 +88,13 @@ class Destination:
         return written
 
     def named(self, output: Output, item: Item) -> str:
-        """Return the URI of an output that has a name of its own."""
-        if output.name is None:
-            raise ValueError(f"the operation made more outputs of {item.uri} than it named")
+        """Return the URI of an output that has a name of its own; raises OperationFailed where it leads elsewhere."""
+        if not output.name:
+            raise OperationFailed(f"the operation made more outputs of {item.uri} than it named")
+        if output.name.startswith("/") or ".." in output.name.split("/"):
+            raise OperationFailed(
+                f"the operation named an output of {item.uri} {output.name!r}, outside its destination"
+            )
         return self.uri + output.name
 
     def _write_one(self, store: Store, put: Put, item: Item) -> None:

@@ -65,7 +65,7 @@ class Item:
     def part(self) -> Part | None:
         """The part of the object that the item is, ``None``: all of it."""
         found = _RANGE.fullmatch(self.columns.get("byte_range", ""))
-        if not found or "source_etag" not in self.columns:
+        if not found:
             return None
         first, last = int(found[1]), int(found[2])
         return Part(first, last, self.columns["source_etag"], self.columns.get("header_row", ""))
@@ -135,9 +135,23 @@ def manifest_item(row: Any, bucket: str) -> Item:
     else:
         bucket = _text(row.get("bucket")) or bucket
     columns = {name: _text(value) for name, value in row.items() if name not in NAMING_COLUMNS}
+    _refuse_half_a_part(columns)
     name = _text(row.get("item_name")) or key
     item = Item(uri=join_uri(bucket, key), name=name, output=_text(row.get("output")) or None, columns=columns)
     return replace(item, size=item.part.size, etag=item.part.etag) if item.part else item
+
+
+def _refuse_half_a_part(columns: Mapping[str, str]) -> None:
+    """Refuse a row that means a part of an object and does not say which: all of it would be taken instead."""
+    wanted = columns.get("byte_range")
+    if not wanted:
+        return
+    found = _RANGE.fullmatch(wanted)
+    if not found or int(found[1]) > int(found[2]) or not columns.get("source_etag"):
+        raise InvalidItem(
+            f"the row's 'byte_range' is {wanted!r}: write FIRST-LAST, such as 0-1023, with the object's ETag as "
+            "'source_etag', or leave it out"
+        )
 
 
 def _text(value: Any) -> str:

@@ -1,17 +1,20 @@
 """A batch: every item gets a record, outputs are safe, memory and time are bounded."""
 
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.summarize.failures import failure_row
 from itemkit import Operation, Output, PermanentError, Result, TransientError, option, rename
 from itemkit.batch import Budget, Task, run_batch
 from itemkit.destination import FINGERPRINT, SOURCE, Destination
-from itemkit.item import Item
+from itemkit.item import Item, manifest_item
 from itemkit.record import Status
 from itemkit.select import Select
 from tests.memory_store import MemoryStore, Stored
@@ -301,3 +304,113 @@ def test_the_budget_lets_a_large_one_in_when_it_is_alone():
     budget.give_back(100)
     assert entered.wait(5)
     waiting.join()
+
+
+# --- parts of objects, objects on disk, and outputs with names of their own
+
+
+def part(store, first, last, header="", **columns):
+    """Return the row of a part of s3://in/big as an item."""
+    etag = store.objects["s3://in/big"].head.etag
+    row = {"uri": "s3://in/big", "item_name": f"big.{first}", "byte_range": f"{first}-{last}", "source_etag": etag}
+    return manifest_item({**row, "header_row": header, **columns}, "in")
+
+
+def test_of_a_part_only_its_bytes_are_read_below_the_header():
+    store = MemoryStore({"s3://in/big": b"h\none\ntwo\nthree\n"})
+
+    [first, second] = run_batch([part(store, 2, 5), part(store, 6, 15, "h", lot="7")], TASK, store)
+
+    assert store.bodies("s3://out/to/") == {"big.2": b"ONE\n!", "big.6": b"H\nTWO\nTHREE\n!"}
+    assert (first.bytes_in, second.bytes_in) == (4, 10)
+    assert second.columns["lot"] == "7"
+
+
+def test_parts_are_skipped_by_their_range_and_run_again_when_it_changes():
+    store = MemoryStore({"s3://in/big": b"onetwo"})
+    run_batch([part(store, 0, 2)], TASK, store)
+
+    assert statuses(run_batch([part(store, 0, 2)], TASK, store)) == ["skipped"]
+    assert statuses(run_batch([part(store, 0, 5, item_name="big.0")], TASK, store)) == ["succeeded"]
+
+
+def test_a_part_of_an_object_that_changed_fails():
+    store = MemoryStore({"s3://in/big": b"onetwo"})
+    cut = part(store, 0, 2)
+    store.objects["s3://in/big"] = Stored(b"another")
+
+    [record] = run_batch([cut], TASK, store)
+
+    assert (record.status.value, record.failure.type, record.failure.retryable) == ("failed", "ObjectChanged", False)
+
+
+def test_a_retry_of_a_failed_part_takes_up_the_same_part():
+    store = MemoryStore({"s3://in/big": b"permanent and more"})
+    [record] = run_batch([part(store, 0, 8)], TASK, store)
+
+    again = manifest_item(failure_row(record), "in")
+
+    assert (again.part, again.name) == (part(store, 0, 8).part, "big.0")
+
+
+SPOOLED = replace(OPERATION, spool_above=10, process=lambda item, body, options: seen(item, body))
+
+
+def seen(item, body):
+    if not isinstance(body, Path):
+        return Result([Output(b"small", "text/plain")])
+    text = body.read_bytes()
+    if b"permanent" in text:
+        raise NotText("no")
+    output = body.with_suffix(".out")
+    output.write_bytes(text.upper())
+    return Result([Output(output, "text/plain")])
+
+
+def test_large_objects_come_and_go_as_files_and_leave_none_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    store = MemoryStore({"s3://in/a": b"a", "s3://in/b": b"b" * 11, "s3://in/c": b"permanent fault"})
+    task = replace(TASK, operation=SPOOLED)
+
+    records = run_batch(items("a", "b", "c"), task, store)
+
+    assert statuses(records) == ["succeeded", "succeeded", "failed"]
+    assert store.bodies("s3://out/to/") == {"a": b"small", "b": b"B" * 11}
+    assert records[1].bytes_out == 11
+    assert list(tmp_path.iterdir()) == []
+    run_batch(items("b"), replace(task, destination=Destination("s3://out/to/", overwrite=True), deadline=0), store)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_large_part_has_its_header_in_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    store = MemoryStore({"s3://in/big": b"0123456789abcdef"})
+
+    run_batch([part(store, 2, 15, "h")], replace(TASK, operation=SPOOLED), store)
+
+    assert store.bodies("s3://out/to/") == {"big.2": b"H\n23456789ABCDEF"}
+
+
+def with_more(*names):
+    outputs = [Output(b"1", "text/plain"), *(Output(b"2", "text/plain", name) for name in names)]
+    return replace(TASK, operation=replace(OPERATION, process=lambda *_: Result(outputs)))
+
+
+def test_an_operation_may_write_more_than_it_foretold():
+    store = MemoryStore({"s3://in/a": b"a"})
+
+    [record] = run_batch(items("a"), with_more("rejected/a", "x=1/a"), store)
+
+    assert record.outputs == ("s3://out/to/a", "s3://out/to/rejected/a", "s3://out/to/x=1/a")
+    assert set(store.bodies("s3://out/to/")) == {"a", "rejected/a", "x=1/a"}
+    assert record.bytes_out == 3
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "x/../../a", "", None])
+def test_no_output_leaves_the_destination(name):
+    store = MemoryStore({"s3://in/a": b"a"})
+
+    [record] = run_batch(items("a"), with_more(name), store)
+
+    assert (record.status.value, record.failure.type) == ("failed", "OperationFailed")
+    assert store.bodies("s3://out/") == {}

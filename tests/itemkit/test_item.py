@@ -68,3 +68,19 @@ def test_only_a_zero_byte_object_that_ends_in_a_slash_is_a_folder_marker(entry, 
 
 def test_a_uri_splits_at_the_first_slash():
     assert split_uri("s3://b/k//x/") == ("b", "k//x/")
+
+
+@pytest.mark.parametrize("wanted", ["7", "9-3", "a-b", "-5", "0-5 ", "0-99999999999999999"])
+def test_a_row_that_means_a_part_and_does_not_say_which_names_no_item(wanted):
+    with pytest.raises(InvalidItem, match="byte_range"):
+        manifest_item({"uri": "s3://b/k", "byte_range": wanted, "source_etag": "e"}, "b")
+
+
+def test_a_part_needs_the_etag_it_was_cut_from():
+    with pytest.raises(InvalidItem, match="source_etag"):
+        manifest_item({"uri": "s3://b/k", "byte_range": "0-5"}, "b")
+
+
+def test_an_empty_byte_range_is_the_whole_object():
+    """As failures.csv has it beside rows of parts."""
+    assert manifest_item({"uri": "s3://b/k", "byte_range": "", "source_etag": ""}, "b").part is None

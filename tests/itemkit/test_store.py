@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from moto import mock_aws
 
 from itemkit.errors import ObjectArchived, ObjectForbidden, ObjectNotFound, PermanentError, TransientError
+from itemkit.item import Part
 from itemkit.store import ChangedUnderneath, Put, S3Store
 
 
@@ -146,3 +147,22 @@ def test_a_listing_is_lazy_and_breaks_off_with_one_of_our_errors(error, kind):
     with pytest.raises(kind, match="cannot list s3://bucket/in/") as raised:
         next(entries)
     assert type(raised.value) is kind
+
+
+def test_a_part_is_read_alone_and_only_of_the_object_it_was_cut_from(s3):
+    etag = s3.put_object(Bucket="bucket", Key="big", Body=b"0123456789")["ETag"].strip('"')
+    store = S3Store(s3)
+
+    with store.open("s3://bucket/big", Part(2, 5, etag, "")) as (head, stream):
+        assert (head.size, stream.read()) == (4, b"2345")
+    s3.put_object(Bucket="bucket", Key="big", Body=b"another")
+    with pytest.raises(ChangedUnderneath), store.open("s3://bucket/big", Part(2, 5, etag, "")):
+        pass
+
+
+def test_a_file_is_written_like_bytes(s3, tmp_path):
+    (tmp_path / "body").write_bytes(b"from disk")
+
+    S3Store(s3).put(Put("s3://bucket/key", tmp_path / "body", "text/plain"))
+
+    assert s3.get_object(Bucket="bucket", Key="key")["Body"].read() == b"from disk"
