@@ -9,7 +9,7 @@ import difflib
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from itemkit.errors import InvalidItem, InvalidJob
 from itemkit.item import split_uri
@@ -21,6 +21,8 @@ COMPRESSED_SUFFIX = ".gz"
 DEFAULT_CONCURRENCY = 400
 # With batches an eighth as large each time, an item of a batch of 50 is alone in the third.
 DEFAULT_PASSES = 3
+# An on-demand table begins with 4,000 writes a second; a function that loads makes some hundreds.
+LOAD_CONCURRENCY = 5
 
 
 def _checked_uri(uri: str) -> str:
@@ -108,6 +110,27 @@ class Tolerate(_Part):
     percent: Annotated[float, Field(ge=0, le=100)] = 25
 
 
+class Redshift(_Part):
+    """Where Redshift copies the outputs from: a statement and a manifest are written, nothing is run."""
+
+    table: Annotated[str, Field(pattern=r"^[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*){0,2}$")]
+    iam_role: Annotated[str, Field(pattern=r"^(default|arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+)$")] = "default"
+
+
+class Load(_Part):
+    """What is done with the outputs; the options of ``dynamodb`` are those of the operation dynamodb-load."""
+
+    dynamodb: dict[str, Any] | None = None
+    redshift: Redshift | None = None
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = LOAD_CONCURRENCY
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Load:
+        if self.dynamodb is None and self.redshift is None:
+            raise ValueError("say where to: 'dynamodb' or 'redshift'")
+        return self
+
+
 class Job(_Part):
     """The execution input of the workflow."""
 
@@ -122,6 +145,7 @@ class Job(_Part):
     tolerate: Tolerate = Tolerate()
     passes: Annotated[int, Field(ge=1, le=10)] = DEFAULT_PASSES
     overwrite: bool = False
+    load: Load | None = None
 
     @field_validator("operation")
     @classmethod
@@ -181,7 +205,7 @@ def _nearest(path: list[str]) -> str:
 
 
 def _fields_at(path: list[str]) -> list[str]:
-    parts: dict[str, type[_Part]] = {"select": SelectRules, "batch": Batch, "tolerate": Tolerate}
+    parts: dict[str, type[_Part]] = {"select": SelectRules, "batch": Batch, "tolerate": Tolerate, "load": Load}
     if path and path[0] == "source":
         return [name for kind in _SOURCES.values() for name in kind.model_fields]
     return list(parts.get(path[0], Job).model_fields if path else Job.model_fields)

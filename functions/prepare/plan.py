@@ -14,7 +14,7 @@ from functions.prepare.preflight import Aws
 from itemkit import InvalidJob
 from itemkit.errors import PermanentError
 from itemkit.item import join_uri, listed_item, manifest_item, split_uri
-from itemkit.job import Job, ManifestSource, ObjectsSource, PrefixSource, parse_job
+from itemkit.job import DEFAULT_PASSES, Job, Load, ManifestSource, ObjectsSource, PrefixSource, parse_job
 from itemkit.select import Select
 from itemkit.store import S3Store, with_head
 
@@ -42,7 +42,7 @@ class Planner:
         """Check the job and return its plan.
 
         The plan is ``{run, operation, function, source, sample, select, options, destination, runs, summaries, results,
-        batch_items, concurrency, max_items, tolerated_percent, passes, overwrite}``; ``source`` is ``{kind, uri,
+        batch_items, concurrency, max_items, tolerated_percent, passes, overwrite, load}``; ``source`` is ``{kind, uri,
         bucket, prefix | key}`` with the ``uri`` as the job has it and the bucket and key that are read; ``batch_items``
         is null where the job leaves it to the operation, ``max_items`` 0 for all.
 
@@ -77,7 +77,39 @@ class Planner:
             "tolerated_percent": job.tolerate.percent,
             "passes": job.passes,
             "overwrite": job.overwrite,
+            "load": self._load(job.load, run, home) if job.load else None,
         }
+
+    def _load(self, load: Load, run: str, home: str) -> dict[str, Any]:
+        """Return what follows the run: ``outputs`` says which files; ``plan`` is a plan over them."""
+        told: dict[str, Any] = {"outputs": f"{home}outputs.jsonl", "redshift": None, "plan": None}
+        if load.redshift:
+            told["redshift"] = load.redshift.model_dump()
+        if load.dynamodb is not None:
+            operation, place = "dynamodb-load", f"{home}load/"
+            bucket, key = split_uri(place)
+            source = _read_with("jsonl", told["outputs"], told["outputs"])
+            told["plan"] = {
+                "run": f"{run}-load",
+                "operation": operation,
+                "function": self.aws.require_operation(operation, self.place.operation_prefix),
+                "source": source,
+                "sample": None,
+                "select": {},
+                "options": load.dynamodb,
+                "destination": f"{place}receipts/",
+                "runs": place,
+                "summaries": f"s3://{self.place.output_bucket}/summaries/",
+                "results": {"bucket": bucket, "prefix": f"{key}results"},
+                "batch_items": 1,
+                "concurrency": load.concurrency,
+                "max_items": 0,
+                "tolerated_percent": 0,
+                "passes": DEFAULT_PASSES,
+                "overwrite": False,
+                "load": None,
+            }
+        return told
 
     def _source(self, job: Job, home: str) -> tuple[dict[str, Any], str | None]:
         """Return the source as the workflow reads it, and the URI of a sample object."""

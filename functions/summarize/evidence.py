@@ -60,9 +60,14 @@ def recovered(
 
 def seen_uris(store: S3Store, prefix: str, fault: Fault) -> Iterator[str]:
     """Yield the URI of every record below ``prefix``; raises as ``recovered`` does."""
-    for _, records in _read(store, _files(store, prefix), fault):
+    for _, records in read_all(store, prefix, fault):
         for record in records:
             yield record.uri
+
+
+def read_all(store: S3Store, prefix: str, fault: Fault) -> Iterator[tuple[str, list[Record]]]:
+    """Yield the URI and the records of each records file below ``prefix``; raises as ``recovered`` does."""
+    return _read(store, _files(store, prefix), fault)
 
 
 def unaccounted(
@@ -112,7 +117,7 @@ def _batch(uri: str) -> str:
 
 
 def _read(store: S3Store, uris: Iterable[str], fault: Fault) -> Iterator[tuple[str, list[Record]]]:
-    """Yield the records of each file, in order."""
+    """Yield the URI and the records of each file, in order; a damaged file is told to ``fault`` and left out."""
     for uri, body in _bodies(store, uris):
         try:
             records = list(read_records(body.result()))

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from functions.summarize.account import Account, Pass
 from functions.summarize.failures import Failures
 from functions.summarize.fold import Fold, fold
+from functions.summarize.outputs import write_manifests
 from functions.summarize.passes import Passes
 from functions.summarize.repair import repair
 from functions.summarize.results import MapRun, Results
@@ -127,7 +128,8 @@ def _run(event: Mapping[str, Any], now: datetime) -> Run:
 
 
 def _publish(run: Run, account: Account, failures: Failures, store: S3Store) -> dict[str, Any]:
-    summary = summarize(run, account)
+    tables = write_manifests(store, run.plan, account.notes.append) if run.plan["load"] else 0
+    summary = {**summarize(run, account), "tables": tables}
     artifacts = summary["artifacts"]
     with failures.csv() as body:
         store.upload(artifacts["failures"], body, "text/csv; charset=utf-8")

@@ -41,6 +41,7 @@ PREFIX_PLAN = {
     "tolerated_percent": 25,
     "passes": 3,
     "overwrite": False,
+    "load": None,
 }
 REWRITTEN = {
     "kind": "jsonl",

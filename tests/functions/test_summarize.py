@@ -28,6 +28,7 @@ PLAN = {
     "max_items": 0,
     "tolerated_percent": 25,
     "passes": 1,
+    "load": None,
 }
 FIRST_PASS = {
     "number": 1,
@@ -165,6 +166,7 @@ def test_summary_and_failures_of_a_run_are_whole(run: Runner, map_run: Any, s3: 
         "rows": {"in": 0, "out": 0},
         "milliseconds": {"p50": 99.9, "p95": 199.8, "p99": 199.8, "max": 200.0},
         "notes": [],
+        "tables": 0,
         "passes": [
             {
                 "pass": 1,
