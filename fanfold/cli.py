@@ -7,7 +7,20 @@ import sys
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fanfold.commands import demo, local, operations, query, retry
+from fanfold.commands import (
+    cost,
+    demo,
+    failures,
+    local,
+    operations,
+    query,
+    report,
+    retry,
+    status,
+    stop,
+    tune,
+    watch,
+)
 from fanfold.commands import run as run_command
 from fanfold.problems import Exit, Problem
 from fanfold.story import say
@@ -25,7 +38,14 @@ app.command()(demo.demo)
 app.command()(local.local)
 app.command()(run_command.run)
 app.command()(operations.operations)
+app.command()(watch.watch)
+app.command()(status.status)
+app.command()(failures.failures)
 app.command()(retry.retry)
+app.command()(stop.stop)
+app.command()(tune.tune)
+app.command()(report.report)
+app.command()(cost.cost)
 app.command()(query.query)
 
 

@@ -7,6 +7,7 @@
     2  usage, or an invalid job
     3  nothing matched
     4  AWS or the environment is at fault
+  130  interrupted with Ctrl-C
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Exit(IntEnum):
     USAGE = 2
     NOTHING_MATCHED = 3
     ENVIRONMENT = 4
+    INTERRUPTED = 130
 
 
 class Problem(Exception):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from fanfold.application import Application
 from fanfold.problems import EnvironmentFault, Exit, UsageProblem
@@ -20,11 +22,18 @@ LOOK_AT_MAP_RUN = 1.0
 
 @dataclass(frozen=True)
 class Progress:
-    """Items of a run so far, as DescribeMapRun counts them."""
+    """The newest map run of a run so far, as DescribeMapRun counts its items and its children (batches).
+
+    Attributes:
+        passing: which map run it is, from 1 on: the first pass, a further one, or loading the outputs.
+    """
 
     total: int
     succeeded: int
     failed: int
+    batches: int
+    batches_done: int
+    passing: int
 
     @property
     def done(self) -> int:
@@ -61,11 +70,51 @@ def follow(application: Application, execution: str, tell: Callable[[Progress], 
 
 
 def _tell_progress(stepfunctions: Any, execution: str, tell: Callable[[Progress], None]) -> None:
-    map_runs = stepfunctions.list_map_runs(executionArn=execution)["mapRuns"]
+    map_runs = map_runs_of(stepfunctions, execution)
     if map_runs:
-        items = stepfunctions.describe_map_run(mapRunArn=map_runs[0]["mapRunArn"])["itemCounts"]
-        failed = items["failed"] + items["timedOut"] + items["aborted"]
-        tell(Progress(items["total"], items["succeeded"], failed))
+        tell(progress_of(stepfunctions, map_runs))
+
+
+def map_runs_of(stepfunctions: Any, execution: str) -> list[str]:
+    """Return the ARNs of a run's map runs, the oldest first."""
+    listed = stepfunctions.list_map_runs(executionArn=execution)["mapRuns"]
+    return [each["mapRunArn"] for each in sorted(listed, key=lambda each: each["startDate"])]
+
+
+def progress_of(stepfunctions: Any, map_runs: Sequence[str]) -> Progress:
+    """Ask how far the newest of some map runs is."""
+    answer = stepfunctions.describe_map_run(mapRunArn=map_runs[-1])
+    items, children = answer["itemCounts"], answer["executionCounts"]
+    return Progress(
+        total=items["total"],
+        succeeded=items["succeeded"],
+        failed=_unsuccessful(items),
+        batches=children["total"],
+        batches_done=children["succeeded"] + _unsuccessful(children),
+        passing=len(map_runs),
+    )
+
+
+def _unsuccessful(counts: Mapping[str, int]) -> int:
+    return counts["failed"] + counts["timedOut"] + counts["aborted"]
+
+
+def described(application: Application, run: str) -> dict[str, Any]:
+    """Return DescribeExecution's answer for a run.
+
+    Raises:
+        UsageProblem: there is no such run.
+    """
+    try:
+        answer = application.client("stepfunctions").describe_execution(executionArn=application.execution_arn(run))
+    except ClientError as error:
+        if error.response["Error"].get("Code") not in ("ExecutionDoesNotExist", "InvalidArn"):
+            raise
+        raise UsageProblem(
+            f"there is no run {run!r}; 'fanfold status' lists them (Step Functions forgets runs after 90 days)"
+        ) from error
+    found: dict[str, Any] = answer
+    return found
 
 
 def outcome(application: Application, ended: dict[str, Any]) -> dict[str, Any]:
@@ -87,11 +136,31 @@ def outcome(application: Application, ended: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_summary(application: Application, run: str) -> dict[str, Any]:
-    """Read a run's summary.json."""
-    key = f"runs/{run}/summary.json"
-    body = application.client("s3").get_object(Bucket=application.output_bucket, Key=key)["Body"].read()
-    summary: dict[str, Any] = json.loads(body)
+    """Read a run's summary.json; raises as ``read_artifact`` does."""
+    summary: dict[str, Any] = json.loads(read_artifact(application, run, "summary.json"))
     return summary
+
+
+def read_artifact(application: Application, run: str, name: str) -> bytes:
+    """Read a file that a run left.
+
+    Raises:
+        UsageProblem: there is none: no such run, or one that is still at work, was refused or stopped.
+    """
+    key = f"runs/{run}/{name}"
+    try:
+        answer = application.client("s3").get_object(Bucket=application.output_bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"].get("Code") != "NoSuchKey":
+            raise
+        raise UsageProblem(f"there is no s3://{application.output_bucket}/{key}: {_why(application, run)}") from error
+    body: bytes = answer["Body"].read()
+    return body
+
+
+def _why(application: Application, run: str) -> str:
+    status = described(application, run)["status"]
+    return "the run is still at work" if status == "RUNNING" else f"the run ended as {status} before it was written"
 
 
 def exit_code(summary: dict[str, Any]) -> Exit:

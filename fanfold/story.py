@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from fanfold import run as runs
 
@@ -28,11 +36,34 @@ def answer_json(value: Any) -> None:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[runs.Progress], None]]:
-    """Show a bar of items while the context lasts; nothing when stderr is no terminal."""
-    columns = (SpinnerColumn(), TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    """Show a bar of items and batches while the context lasts; nothing when stderr is no terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda progress: bar.update(task, total=progress.total or None, completed=progress.done)
+        task = bar.add_task(title, total=None, told="")
+        current = 1
+
+        def tell(progress: runs.Progress) -> None:
+            nonlocal current
+            if progress.passing != current:
+                # A further map run has its own items, and its own rate.
+                current = progress.passing
+                bar.reset(task, description=f"{title} ({current})")
+            bar.update(task, total=progress.total or None, completed=progress.done, told=_told(progress))
+
+        yield tell
+
+
+def _told(progress: runs.Progress) -> str:
+    failed = f", {progress.failed} failed" if progress.failed else ""
+    return f"items, {progress.batches_done}/{progress.batches} batches{failed}"
 
 
 def show_summary(summary: dict[str, Any]) -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from botocore.exceptions import ClientError
 
 from fanfold import run as runs
 from fanfold.application import Application, on_aws
-from fanfold.commands.run import keep, run_job
+from fanfold.commands.run import follow, keep, run_job
 from fanfold.problems import Exit, UsageProblem
 from fanfold.story import answer_json, say, show_summary
+
+# How a run ends that did not come to its own end, and can be redriven.
+STOPPED = ("ABORTED", "TIMED_OUT")
 
 
 def retry(
@@ -22,35 +24,38 @@ def retry(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     stack: Annotated[str, typer.Option(envvar="FANFOLD_STACK", help="The name of the deployed stack.")] = "fanfold",
 ) -> None:
-    """Start a new run over the failures.csv of a finished one, to the same destination with the same options."""
+    """Take a stopped run up where it stopped, or start a new one over the failures.csv of a finished run."""
     application = on_aws(stack)
-    job = job_of(application, run)
-    summary = runs.read_summary(application, run)
-    open_items = sum(summary["items"][status] for status in ("failed", "deferred", "lost"))
-    if not open_items and summary["reconciled"]:
-        say(f"{run} left nothing to run again")
-        raise typer.Exit(Exit.NOTHING_MATCHED)
-    say(f"{run} left {open_items} items without an output: {summary['artifacts']['failures']}")
-    again = run_job(application, retry_job(job, summary))
+    described = runs.described(application, run)
+    again = _redriven(application, described) if described["status"] in STOPPED else _anew(application, described)
     keep(application, again, to, outputs=False)
     answer_json(again) if as_json else show_summary(again)
     raise typer.Exit(runs.exit_code(again))
 
 
-def job_of(application: Application, run: str) -> dict[str, Any]:
-    """Return the job a run was started with; raises UsageProblem when there is no such run."""
-    try:
-        described = application.client("stepfunctions").describe_execution(executionArn=application.execution_arn(run))
-    except ClientError as error:
-        if error.response["Error"].get("Code") != "ExecutionDoesNotExist":
-            raise
-        raise UsageProblem(
-            f"there is no run {run!r}: Step Functions forgets runs after 90 days; name its failures.csv as a source"
-        ) from error
+def _redriven(application: Application, described: dict[str, Any]) -> dict[str, Any]:
+    """Redrive a run that was stopped or timed out: its batches that are done stay so."""
+    run, execution = described["name"], described["executionArn"]
+    if described.get("redriveStatus") != "REDRIVABLE":
+        reason = described.get("redriveStatusReason", "Step Functions does not say why")
+        raise UsageProblem(f"{run} ended as {described['status']} and cannot be redriven: {reason}; start it anew")
+    application.client("stepfunctions").redrive_execution(executionArn=execution)
+    say(f"{run} goes on where it stopped (a redrive: it ended as {described['status']}, within 14 days)")
+    return follow(application, execution)
+
+
+def _anew(application: Application, described: dict[str, Any]) -> dict[str, Any]:
+    """Start a run over what another left, to the same destination with the same options."""
+    run = described["name"]
     if described["status"] == "RUNNING":
-        raise UsageProblem(f"{run} is still at work: wait for its end")
-    job: dict[str, Any] = json.loads(described["input"])
-    return job
+        raise UsageProblem(f"{run} is still at work: 'fanfold watch {run}' follows it to its end")
+    summary = runs.read_summary(application, run)
+    open_items = sum(summary["items"][status] for status in ("failed", "deferred", "lost"))
+    if not open_items and summary["reconciled"]:
+        say(f"{run} left nothing to run again")
+        raise typer.Exit(Exit.NOTHING_MATCHED)
+    say(f"{run} left {open_items} items without an output; a new run takes them up, because this one came to its end")
+    return run_job(application, retry_job(json.loads(described["input"]), summary))
 
 
 def retry_job(job: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from fanfold import run as runs
 from fanfold.application import Application, find_project, on_aws, on_this_machine
-from fanfold.problems import UsageProblem
-from fanfold.story import answer_json, progress_bar, say, show_summary
+from fanfold.problems import Exit, UsageProblem
+from fanfold.story import answer_json, err, out, progress_bar, say, show_summary
 from fanfold.transfer import download, download_prefix, upload
 from itemkit.errors import InvalidJob
 from itemkit.job import parse_job
@@ -40,11 +40,17 @@ def run(
         Path | None,
         typer.Option(help="Copy summary, report and failures to this folder; with --local the outputs as well."),
     ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Do not wait: print the run's name alone.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     stack: Annotated[str, typer.Option(envvar="FANFOLD_STACK", help="The name of the deployed stack.")] = "fanfold",
 ) -> None:
     """Run a job and wait for its summary."""
     wanted = read_job(job) if job else build_job(operation, source, option or [], field or [])
+    if detach:
+        if local or to:
+            raise UsageProblem("--detach does not wait: it goes with neither --local nor --to")
+        out.print(start(on_aws(stack), wanted).rsplit(":", 1)[-1], markup=False)
+        return
     if local:
         with on_this_machine(stack, find_project()) as application:
             summary = run_job(application, bring(application, wanted))
@@ -81,21 +87,53 @@ def build_job(operation: str | None, source: str | None, options: list[str], fie
 
 
 def run_job(application: Application, job: dict[str, Any], run: str | None = None) -> dict[str, Any]:
-    """Start a job, follow it and return its summary.
+    """Start a job, follow it and return its summary; raises as ``start`` and ``follow`` do."""
+    execution = start(application, job, run)
+    say(f"{execution.rsplit(':', 1)[-1]} started")
+    return follow(application, execution)
 
-    Raises:
-        UsageProblem: the job is invalid.
-    """
+
+def start(application: Application, job: dict[str, Any], run: str | None = None) -> str:
+    """Start a job and return the execution's ARN; raises UsageProblem when the job is invalid."""
     try:
         parse_job(job)
     except InvalidJob as error:
         raise UsageProblem(f"invalid job: {error}") from error
-    execution = runs.start(application, job, run)
+    return runs.start(application, job, run)
+
+
+def follow(application: Application, execution: str) -> dict[str, Any]:
+    """Follow a run to its end and return its summary; Ctrl-C asks what is to become of it.
+
+    Raises:
+        UsageProblem: the job was refused.
+        EnvironmentFault: the run ended without a summary.
+    """
     name = execution.rsplit(":", 1)[-1]
-    say(f"{name} started")
-    with progress_bar(name) as tell:
-        ended = runs.follow(application, execution, tell)
-    return runs.outcome(application, ended)
+    while True:
+        try:
+            with progress_bar(name) as tell:
+                ended = runs.follow(application, execution, tell)
+            return runs.outcome(application, ended)
+        except KeyboardInterrupt:
+            _interrupted(application, execution, name)
+
+
+def _interrupted(application: Application, execution: str, name: str) -> None:
+    """Stop the run, leave it running, or return to go on following it, as the user says; without one it is left."""
+    answer = (
+        typer.prompt(f"{name}: [l]eave it running, [s]top it, or go on [w]atching?", err=True)
+        if err.is_terminal
+        else "l"
+    )
+    if answer.lower().startswith("w"):
+        return
+    if answer.lower().startswith("s"):
+        application.client("stepfunctions").stop_execution(executionArn=execution, cause="stopped with Ctrl-C")
+        say(f"{name} is stopping; 'fanfold retry {name}' takes it up again")
+    else:
+        say(f"{name} goes on; 'fanfold watch {name}' follows it, 'fanfold stop {name}' ends it")
+    raise typer.Exit(Exit.INTERRUPTED)
 
 
 def bring(application: Application, job: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""``fanfold cost``: the bill of a finished run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from fanfold import run as runs
+from fanfold.application import on_aws
+from fanfold.problems import UsageProblem
+from fanfold.story import answer_json, out
+from itemkit.cost import Bill, InvalidPrices, Prices, Usage, bill, load_prices
+
+
+def cost(
+    run: Annotated[str, typer.Argument(help="The run's name.")],
+    prices: Annotated[Path | None, typer.Option(help="A price file of your own; see docs/cost.md.")] = None,
+    region: Annotated[str | None, typer.Option(help="The Region whose prices count; the run's own.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    stack: Annotated[str, typer.Option(envvar="FANFOLD_STACK", help="The name of the deployed stack.")] = "fanfold",
+) -> None:
+    """Bill a finished run at list prices, line by line; one on this machine as if it had run on AWS."""
+    application = on_aws(stack)
+    summary = runs.read_summary(application, run)
+    billed = bill(Usage.of_summary(summary), read_prices(prices), region or application.region)
+    answer_json(as_dict(billed)) if as_json else show(billed)
+
+
+def read_prices(path: Path | None) -> Prices:
+    """Read a price file, or the one that comes with the kit; raises UsageProblem when it is none."""
+    try:
+        return load_prices(path)
+    except (OSError, InvalidPrices) as error:
+        raise UsageProblem(f"the price file {path} cannot be used: {error}") from error
+
+
+def as_dict(billed: Bill) -> dict[str, Any]:
+    """Return a bill for programs."""
+    lines = [{**asdict(line), "dollars": line.dollars} for line in billed.lines]
+    return {**asdict(billed), "lines": lines, "total": billed.total, "per_million": billed.per_million}
+
+
+def show(billed: Bill) -> None:
+    """Print a bill for people."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("what")
+    for name in ("quantity", "unit", "dollars"):
+        table.add_column(name, justify="left" if name == "unit" else "right")
+    for line in billed.lines:
+        table.add_row(line.what, f"{line.quantity:,.6g}", line.unit, f"{line.dollars:.6f}")
+    table.add_row("total", "", "", f"{billed.total:.6f}")
+    out.print(table)
+    if billed.per_million is not None:
+        out.print(f"{billed.per_million:.2f} dollars a million items", markup=False)
+    out.print(billed.note or f"list prices of {billed.region} on {billed.date}, free tiers not deducted", markup=False)
