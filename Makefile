@@ -6,6 +6,9 @@ CODE := itemkit fanfold functions tests bench sample_data docs
 # Where pytest-xdist runs: one worker a core.
 WORKERS ?= auto
 
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?=
+
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= us-east-1
 
@@ -42,6 +45,13 @@ bench: $(READY) ## measure against the peers (minutes; QUICK=1 for a look)
 	$(BIN)/python bench/engine.py $(if $(QUICK),--quick)
 	$(BIN)/python bench/fold.py $(if $(QUICK),--quick)
 
+fuzz: $(READY) ## feed mutated samples to the operations (FUZZ_SECONDS=60 each, FUZZ_SEED=N for a run again)
+	@mkdir -p build/fuzz
+	@for target in $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.py))); do \
+	  $(BIN)/python -m tests.fuzz.$$target --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED)) \
+	    2>build/fuzz/stderr || { echo "what the libraries said is in build/fuzz/stderr"; exit 1; }; \
+	done
+
 browser: ## install Chromium for the browser tests (Debian, needs root)
 	@if test -x /usr/bin/chromium; then echo "/usr/bin/chromium is here"; \
 	elif ! command -v apt-get >/dev/null; then echo "SKIPPED: no apt-get here to install Chromium with"; \
@@ -74,4 +84,4 @@ lock: $(READY) ## resolve all requirements anew
 clean: ## remove what was made
 	rm -rf .venv .aws-sam .fanfold .hypothesis .mypy_cache .pytest_cache .ruff_cache build out *.egg-info
 
-.PHONY: help setup run local test check bench browser format build sample lock clean
+.PHONY: help setup run local test check bench fuzz browser format build sample lock clean

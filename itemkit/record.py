@@ -9,6 +9,8 @@ from typing import Any
 
 # Messages end up in batch results (bounded) and in CSV rows (read by people).
 LONGEST_MESSAGE = 500
+# Of a longer one, the end says more than the middle: it begins with an object's name, which may be long.
+_KEPT_AT_THE_END = 300
 
 
 class Status(StrEnum):
@@ -35,7 +37,14 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException, *, retryable: bool) -> Failure:
         """Describe an exception by the name of its class and its message, cut to a bounded length."""
-        return cls(type(error).__name__, str(error)[:LONGEST_MESSAGE], retryable)
+        return cls(type(error).__name__, shortened(str(error)), retryable)
+
+
+def shortened(message: str) -> str:
+    """Cut a message out of its middle to at most ``LONGEST_MESSAGE`` characters."""
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    return f"{message[: LONGEST_MESSAGE - _KEPT_AT_THE_END - 3]}...{message[-_KEPT_AT_THE_END:]}"
 
 
 @dataclass(frozen=True)

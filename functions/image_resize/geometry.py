@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from functions.image_resize.options import Box, ResizeOptions
+from functions.image_resize.options import GRAVITIES, Box, ResizeOptions
 
 Size = tuple[int, int]
+Area = tuple[float, float, float, float]
+_WHOLE: Area = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -15,25 +17,22 @@ class Placement:
 
     Attributes:
         area: the part of the picture that is kept (left, top, right, bottom), as fractions of its sides, so that it
-            holds at any scale the picture is decoded at. It is centred.
+            holds at any scale the picture is decoded at.
         size: the pixels that part becomes.
         canvas: the pixels of the output; what ``size`` leaves of it lies around it.
+        corner: where on the canvas that part begins (left, top).
     """
 
-    area: tuple[float, float, float, float]
+    area: Area
     size: Size
     canvas: Size
+    corner: Size = (0, 0)
 
     @property
     def whole(self) -> Size:
         """The pixels the whole picture would become."""
         left, top, right, bottom = self.area
         return round(self.size[0] / (right - left)), round(self.size[1] / (bottom - top))
-
-    def on_its_side(self) -> Placement:
-        """Return the same for the picture turned by a quarter."""
-        left, top, right, bottom = self.area
-        return Placement((top, left, bottom, right), self.size[::-1], self.canvas[::-1])
 
 
 def place(picture: Size, box: Box, options: ResizeOptions) -> Placement:
@@ -43,14 +42,16 @@ def place(picture: Size, box: Box, options: ResizeOptions) -> Placement:
     its shape.
     """
     width, height = _box_sides(picture, box)
+    gravity = GRAVITIES[options.gravity]
     if options.fit in ("cover", "fill"):
         size = _scaled((width, height), 1.0 if options.enlarge else min(1.0, *_ratios(picture, (width, height))))
-        area = _centred(picture, size) if options.fit == "cover" else (0.0, 0.0, 1.0, 1.0)
+        area = _cropped(picture, size, gravity) if options.fit == "cover" else _WHOLE
         return Placement(area, size, size)
     scale = min(_ratios((width, height), picture))
     size = _scaled(picture, scale if options.enlarge else min(scale, 1.0))
     canvas = (round(width), round(height)) if options.fit == "contain" else size
-    return Placement((0.0, 0.0, 1.0, 1.0), size, canvas)
+    corner = int((canvas[0] - size[0]) * gravity[0]), int((canvas[1] - size[1]) * gravity[1])
+    return Placement(_WHOLE, size, canvas, corner)
 
 
 def _box_sides(picture: Size, box: Box) -> tuple[float, float]:
@@ -70,8 +71,9 @@ def _scaled(size: tuple[float, float], scale: float) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _centred(picture: Size, size: Size) -> tuple[float, float, float, float]:
-    """Return the largest centred area of the picture that has the shape of ``size``."""
+def _cropped(picture: Size, size: Size, gravity: tuple[float, float]) -> Area:
+    """Return the largest area of the picture that has the shape of ``size``."""
     across, down = _ratios(size, picture)
     width, height = min(1.0, across / down), min(1.0, down / across)
-    return (1 - width) / 2, (1 - height) / 2, (1 + width) / 2, (1 + height) / 2
+    left, top = (1 - width) * gravity[0], (1 - height) * gravity[1]
+    return left, top, min(1.0, left + width), min(1.0, top + height)

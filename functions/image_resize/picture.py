@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from functions.image_resize.colour import resampleable
-from functions.image_resize.geometry import Placement
+from functions.image_resize.geometry import Area, Placement
 
 Turn = Image.Transpose
 # EXIF orientation (tag 0x0112) to what brings the stored picture upright.
@@ -22,6 +22,9 @@ TURNS = {
     8: Turn.ROTATE_90,
 }
 SIDEWAYS = (Turn.TRANSPOSE, Turn.ROTATE_270, Turn.TRANSVERSE, Turn.ROTATE_90)
+# Turns before which the upright picture's left, or top, is stored at the far end of its side.
+_FROM_RIGHT = (Turn.FLIP_LEFT_RIGHT, Turn.ROTATE_180, Turn.TRANSVERSE, Turn.ROTATE_90)
+_FROM_BOTTOM = (Turn.FLIP_TOP_BOTTOM, Turn.ROTATE_180, Turn.TRANSVERSE, Turn.ROTATE_270)
 
 # Below this reduction BICUBIC takes two thirds of LANCZOS's time and no difference is seen.
 _LANCZOS_FROM = 1.75
@@ -53,12 +56,12 @@ class Picture:
         return cls(resampleable(image), extent or image.size, turn)
 
     def placed(self, placement: Placement) -> Image.Image:
-        """Return a new upright image. Resampled as it is stored and turned when it is small."""
-        stored = placement.on_its_side() if self.turn in SIDEWAYS else placement
+        """Return a new upright image of ``placement.size``. Resampled as it is stored and turned when it is small."""
+        size = placement.size[::-1] if self.turn in SIDEWAYS else placement.size
         width, height = self.extent
-        left, top, right, bottom = stored.area
-        small = _resampled(self.image, stored.size, (left * width, top * height, right * width, bottom * height))
-        return _on_canvas(small if self.turn is None else small.transpose(self.turn), placement.canvas)
+        left, top, right, bottom = _stored(placement.area, self.turn)
+        small = _resampled(self.image, size, (left * width, top * height, right * width, bottom * height))
+        return small if self.turn is None else small.transpose(self.turn)
 
     def renditions(self, placements: Iterable[Placement]) -> list[Image.Image]:
         """Make several pictures, given largest first, each from the smallest that is large enough for it."""
@@ -69,6 +72,18 @@ class Picture:
         return made
 
 
+def _stored(area: Area, turn: Turn | None) -> Area:
+    """Return where an area of the upright picture lies in the stored one."""
+    left, top, right, bottom = area
+    if turn in SIDEWAYS:
+        left, top, right, bottom = top, left, bottom, right
+    if turn in _FROM_RIGHT:
+        left, right = 1 - right, 1 - left
+    if turn in _FROM_BOTTOM:
+        top, bottom = 1 - bottom, 1 - top
+    return left, top, right, bottom
+
+
 def _resampled(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image.Image:
     """Resample the part ``box`` of an image; Pillow premultiplies alpha, so that hidden colours do not bleed."""
     ratio = max((box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1])
@@ -76,20 +91,3 @@ def _resampled(image: Image.Image, size: tuple[int, int], box: tuple[float, floa
         return image.resize(size, Image.Resampling.BICUBIC, box)
     gap = None if image.mode.startswith("I;16") else _REDUCING_GAP
     return image.resize(size, Image.Resampling.LANCZOS, box, gap)
-
-
-def _on_canvas(image: Image.Image, canvas: tuple[int, int]) -> Image.Image:
-    """Centre an image on a ground that is transparent where it has alpha, else white."""
-    if image.size == canvas:
-        return image
-    ground = Image.new(image.mode, canvas, _ground(image.mode))
-    ground.paste(image, ((canvas[0] - image.width) // 2, (canvas[1] - image.height) // 2))
-    return ground
-
-
-def _ground(mode: str) -> int | tuple[int, ...]:
-    """Return white in the mode's own terms: no ink, or nothing at all where it has alpha."""
-    if mode.startswith("I;16"):
-        return 65_535
-    grounds: dict[str, int | tuple[int, ...]] = {"L": 255, "LA": (255, 0), "CMYK": (0, 0, 0, 0)}
-    return grounds.get(mode, (255, 255, 255, 0)[: len(mode)])

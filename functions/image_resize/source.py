@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +13,10 @@ from io import BytesIO
 # Pillow imports these when it meets them, and with them every plugin it has.
 from PIL import AvifImagePlugin, Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
-from functions.image_resize.colour import is_known, is_usable
+from functions.image_resize.colour import is_known, is_usable, levelled
 from functions.image_resize.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
 from functions.image_resize.geometry import Size
+from functions.image_resize.metadata import Metadata, kept_exif, kept_xmp
 from functions.image_resize.picture import SIDEWAYS, TURNS, Picture
 
 _LOADED_EARLY = (AvifImagePlugin, TiffImagePlugin, WebPImagePlugin)
@@ -25,16 +28,32 @@ _JPEG_MAGIC = b"\xff\xd8"
 # (the decoder's own frames, their copies, a converted one); measured for every format.
 BYTES_A_STORED_PIXEL = 8
 BYTES_A_DECODED_PIXEL = 12
-# A JPEG is decoded at the least eighth of its size that is this many times the size wanted.
-_DRAFT = 1.5
-# Of all frames of an animation together; they take about half a minute.
+# A JPEG is decoded at the least eighth of its size that is this many times the size wanted, for ``best`` the second.
+_DRAFT, _BEST_DRAFT = 1.5, 2.0
+# Of all frames of an animation together; they take about half a minute. A frame costs as much as this many pixels
+# however small it is, and keeping it as much memory as so many.
 _MOST_ANIMATED_PIXELS = 2_000_000_000
+_PIXELS_A_FRAME = 65_536
+_KEPT_PIXELS_A_FRAME = 256
+# Of all scans of a JPEG together: about twelve seconds. An empty scan takes ten bytes and a pass over all pixels;
+# encoders write about ten of them.
+_MOST_SCANNED_PIXELS = 15_000_000_000
+_SCAN, _ARITHMETIC = b"\xff\xda", b"\xff\xc9\0"
+_TILE_SIDES = (322, 323)
 _ORIENTATION = 0x0112
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+_PNG_COLOUR_TYPE, _GREY_AND_ALPHA = 25, 4
+_DEEP_GREY = ("I;16", "I;16B")
+# Of files in a format that is read; an AVIF is known by its brand. Two letters, as in a BMP, begin texts too.
+_BEGINNINGS = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF.{4}WEBP|II\*\0|MM\0\*|.{4}ftypavi[fs]", re.DOTALL
+)
 # Brands of the ISO media container that mean HEVC inside.
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
-# Its limit is set to half of ours, because it warns at its limit and refuses at twice that.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Pillow warns where it passes something over, and a hostile file makes it do so thousands of times: log lines that cost
+# money. And of large images: its limit is set to half of ours, because it warns at its limit and refuses at twice that.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class Source:
@@ -57,13 +76,20 @@ class Source:
         self.notes: list[str] = []
         self._uri, self._body, self._memory = uri, body, memory
         with self._reading():
-            self._image = Image.open(BytesIO(body), formats=FORMATS)
+            # Run-length BMPs are read byte by byte, in as many steps as they have pixels at most.
+            self._file = BytesIO(body) if body.startswith(b"BM") else _Pieces(body)
+            self._image: Image.Image = Image.open(self._file, formats=FORMATS)
             self.format = str(self._image.format)
             self.is_animated = self.format != "MPO" and bool(getattr(self._image, "is_animated", False))
         self._stored = self._image.size
-        if self.format not in _SCALED_BY_DECODER:
+        if self.format in _SCALED_BY_DECODER:
+            self._check_scans()
+        else:
             self._load()
             self._stored = self._image.size
+            if self._image.mode == "RGBA" and self.format == "PNG" and body[_PNG_COLOUR_TYPE] == _GREY_AND_ALPHA:
+                # It has 16 bits, of which Pillow makes colours.
+                self._image = self._image.convert("LA")
         self._turn = self._read_turn()
         self.size: Size = self._stored[::-1] if self._turn in SIDEWAYS else self._stored
         self.icc = self._read_profile()
@@ -73,15 +99,27 @@ class Source:
         """How often an animation plays: 0 for ever, ``None`` once."""
         return self._image.info.get("loop")
 
-    def picture(self, wanted: Size) -> Picture:
+    def picture(self, wanted: Size, *, best: bool = False) -> Picture:
         """Decode the first frame, as small as ``wanted`` (upright, of the whole picture) lets it be."""
         if self.format not in _SCALED_BY_DECODER:
-            return Picture.of(self._image, turn=self._turn)
+            return Picture.of(self._levelled(), turn=self._turn)
+        draft = _BEST_DRAFT if best else _DRAFT
         width, height = wanted[::-1] if self._turn in SIDEWAYS else wanted
         with self._reading():
-            drafted = self._image.draft(None, (round(width * _DRAFT) or 1, round(height * _DRAFT) or 1))
+            drafted = self._image.draft(None, (round(width * draft) or 1, round(height * draft) or 1))
         self._load()
         return Picture.of(self._image, drafted[1][2:] if drafted else None, self._turn)
+
+    def metadata(self, kept: str) -> Metadata:
+        """Return what the option ``metadata`` keeps; damaged EXIF does not make the picture unreadable."""
+        if kept == "strip":
+            return Metadata()
+        xmp = kept_xmp(self._image.info.get("xmp", b"")) if kept == "all" else b""
+        try:
+            return Metadata(kept_exif(self._image.getexif(), kept), xmp)
+        except Exception:  # as in _read_turn
+            self.notes.append("its EXIF is damaged: not kept")
+            return Metadata(xmp=xmp)
 
     def frames(self, output_pixels: int) -> Iterator[tuple[Picture, int]]:
         """Decode all frames, each with its milliseconds; ``output_pixels`` are made and kept of each."""
@@ -89,8 +127,8 @@ class Source:
         for number in itertools.count():
             if not self._seek(number):
                 return
-            kept = (number + 1) * output_pixels * BYTES_A_DECODED_PIXEL
-            if kept > self._memory or (number + 1) * pixels > _MOST_ANIMATED_PIXELS:
+            kept = (number + 1) * max(output_pixels, _KEPT_PIXELS_A_FRAME) * BYTES_A_DECODED_PIXEL
+            if kept > self._memory or (number + 1) * max(pixels, _PIXELS_A_FRAME) > _MOST_ANIMATED_PIXELS:
                 raise ImageTooLarge(
                     f"{self._uri} has more frames than can be kept ({number} of this size): choose a smaller size, "
                     "or 'format': 'jpeg' for the first frame alone"
@@ -110,7 +148,8 @@ class Source:
     def _load(self) -> None:
         """Decode, if it fits into memory."""
         decoded = self._image.size
-        needed = _area(self._stored) * BYTES_A_STORED_PIXEL + _area(decoded) * BYTES_A_DECODED_PIXEL
+        stored = max(_area(self._stored), self._tile_area())
+        needed = stored * BYTES_A_STORED_PIXEL + _area(decoded) * BYTES_A_DECODED_PIXEL
         if needed > self._memory:
             raise self._too_large()
         with self._reading():
@@ -119,6 +158,31 @@ class Source:
             raise UnsupportedImage(
                 f"{self._uri} has pixels of mode {self._image.mode}, whose white is unknown: convert them to 8 or "
                 "16 bits, grey or RGB"
+            )
+
+    def _levelled(self) -> Image.Image:
+        """Return the decoded picture; Pillow leaves a TIFF's deep grey as it is stored: of 12 bits, or inverted."""
+        if not isinstance(self._image, TiffImagePlugin.TiffImageFile) or self._image.mode not in _DEEP_GREY:
+            return self._image
+        tags = self._image.tag_v2
+        black, white = 0, 4_095 if tags.get(_BITS_PER_SAMPLE) == (12,) else 65_535
+        if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            black, white = white, black
+        return self._image if (black, white) == (0, 65_535) else levelled(self._image, black, white)
+
+    def _tile_area(self) -> int:
+        """Return the pixels of a TIFF's tile, which is decoded in full and may be larger than its picture."""
+        if not isinstance(self._image, TiffImagePlugin.TiffImageFile):
+            return 0
+        sides = [self._image.tag_v2.get(tag, 0) for tag in _TILE_SIDES]
+        return math.prod(side for side in sides if isinstance(side, int))
+
+    def _check_scans(self) -> None:
+        """Refuse a JPEG whose scans take a few bytes and pass over all pixels, each."""
+        many = "progressive" in self._image.info or _ARITHMETIC in self._body[: self._file.tell()]
+        if many and (scans := self._body.count(_SCAN)) * _area(self._stored) > _MOST_SCANNED_PIXELS:
+            raise UnreadableImage(
+                f"{self._uri} is drawn in {scans:,} passes over its pixels, which no encoder does: save it anew"
             )
 
     def _read_turn(self) -> Image.Transpose | None:
@@ -176,11 +240,32 @@ class Source:
             return UnreadableImage(f"{self._uri} is empty: upload it again, or exclude it with 'select': min_bytes 1")
         if self._body[4:8] == b"ftyp" and self._body[8:12] in _HEIC_BRANDS:
             return UnsupportedImage(f"{self._uri} is HEIC, which is not read here: convert it to JPEG or AVIF first")
+        if _BEGINNINGS.match(self._body):
+            return UnreadableImage(f"{self._uri} is damaged in its header: upload it again from its origin")
         known = ", ".join(FORMATS)
         return UnreadableImage(
             f"{self._uri} is no image of a known format ({known}), whatever its name says: it begins with "
             f"{self._body[:16]!r}; correct it or exclude it with 'select'"
         )
+
+
+class _Pieces(BytesIO):
+    """A file that refuses to be read in more pieces than any picture needs.
+
+    Pillow makes objects of every JPEG marker and PNG chunk. These can be four bytes each, and then 128 MB of them are
+    minutes and gigabytes. EXIF in several segments is joined with a copy for each.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._left = 500_000 + len(body) // 64
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self._left -= 10_000 if data.startswith(b"Exif\0\0") else 1
+        if self._left < 0:
+            raise ValueError("it is in more pieces than any picture needs")
+        return data
 
 
 def _area(size: Size) -> int:

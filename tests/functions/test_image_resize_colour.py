@@ -174,6 +174,14 @@ def test_an_animation_becomes_its_first_frame_elsewhere_and_says_so(source_forma
     assert result.facts["notes"] == [f"it has several frames; only the first is kept as {result.facts['format']}"]
 
 
+@pytest.mark.parametrize(("source_format", "format_"), [("GIF", "keep"), ("WEBP", "keep"), ("GIF", "jpeg")])
+def test_a_poster_is_the_first_frame_and_needs_no_note(source_format: str, format_: str):
+    result = resize(blinking(source_format), widths=[40, 20], format=format_, animation="poster")
+
+    assert [played(Image.open(BytesIO(output.body))) for output in result.outputs] == [[(RED, 0)]] * 2
+    assert (result.facts["frames"], "notes" in result.facts) == (1, False)
+
+
 def test_a_transparent_animation_leaves_no_trail():
     frames = []
     for x in (0, 40, 80):

@@ -101,7 +101,7 @@ def test_the_content_decides_not_the_name():
 
 def outcome(body: bytes) -> str:
     try:
-        image = resized(body, width=32)
+        image = resized(body, width=32, metadata="all")
     except PermanentError as error:
         return "refused" if str(error).startswith(f"{ITEM.uri} ") else str(error)
     return "resized" if image.width <= 32 else f"{image.size}"

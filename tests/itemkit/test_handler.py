@@ -197,3 +197,11 @@ def test_records_come_back_as_written():
 
     assert list(read_records(write_records(records))) == records
     assert write_records(records) == write_records(records)
+
+
+def test_a_long_message_keeps_its_end_which_says_why():
+    failure = Failure.of(PermanentError(f"s3://b/{'k' * 900}: the reason"), retryable=False)
+
+    assert len(failure.message) == 500
+    assert failure.message.startswith("s3://b/kkk")
+    assert failure.message.endswith("kkk: the reason")

@@ -91,6 +91,16 @@ def test_a_write_wants_an_empty_key_or_the_very_object_it_replaces(s3):
     assert (answer["Body"].read(), answer["ContentType"], answer["Metadata"]) == (b"two", "text/plain", {"m": "1"})
 
 
+def test_a_write_says_how_long_it_may_be_kept(s3):
+    store = S3Store(s3)
+    store.put(Put("s3://bucket/kept", b"one", cache_control="max-age=60"))
+    store.put(Put("s3://bucket/plain", b"one"))
+
+    heads = [s3.head_object(Bucket="bucket", Key=key) for key in ("kept", "plain")]
+
+    assert [head.get("CacheControl") for head in heads] == ["max-age=60", None]
+
+
 def test_listing_goes_through_all_pages_with_keys_as_they_are(s3):
     odd = ["in/", "in/a b+c%20", "in/new\nline", "in/Größe/日本", 'in/quo"te&<x>']
     many = [f"in/many/{number:04}" for number in range(1_001)]
