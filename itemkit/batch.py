@@ -33,6 +33,8 @@ READERS = 4
 WRITERS = 4
 # Bodies read and not yet processed, together; a larger object is read when it is alone.
 BYTES_AHEAD = 64 * 1024 * 1024
+# As few bodies may wait: each counts as at least this share of the bytes. More gain nothing, and cost memory.
+ITEMS_AHEAD = 4
 # An item is begun only when this many times the slowest one so far is left.
 SAFETY = 2.0
 
@@ -110,6 +112,7 @@ class _Work:
     uris: tuple[str, ...] = ()
     body: bytes | Path = b""
     bytes_in: int = 0
+    held: int = 0
     version: str | None = None
     replaces: str | None = None
     seconds: float = 0.0
@@ -192,7 +195,8 @@ class _Batch:
     def _fetch(self, work: _Work) -> None:
         spool_above = self._task.operation.spool_above
         with opened(self._store, work.item, self._task.operation) as (head, stream):
-            self._budget.take(head.size)
+            work.held = max(head.size, BYTES_AHEAD // ITEMS_AHEAD)
+            self._budget.take(work.held)
             work.bytes_in = head.size
             work.version = work.item.version if work.item.part else head.etag
             if spool_above is not None and head.size > spool_above:
@@ -211,7 +215,7 @@ class _Batch:
         if isinstance(work.body, Path):
             work.body.unlink(missing_ok=True)
         work.body = b""
-        self._budget.give_back(work.bytes_in)
+        self._budget.give_back(work.held)
         self._slowest = max(self._slowest, work.seconds)
 
     def _write(self, work: _Work) -> None:

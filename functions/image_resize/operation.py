@@ -72,7 +72,9 @@ def _stays_animated(source: Source, encoding: Encoding) -> bool:
 
 def _still(source: Source, placements: Sequence[Placement], options: ResizeOptions) -> tuple[list[list[Image]], Timing]:
     """Return for each size its one frame."""
-    picture = source.picture(placements[0].whole, best=options.best)
+    encoding = encoding_of(options.format, source.format)
+    for_jpeg = encoding.name == "jpeg" and options.fit != "contain"
+    picture = source.picture(placements[0].whole, best=options.best, for_jpeg=for_jpeg)
     return [[made] for made in _made(picture, source, placements, options)], Timing((0,), None)
 
 
