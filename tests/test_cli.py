@@ -126,7 +126,7 @@ def test_operations_tell_their_options(cloud):
 
     operations = {operation["operation"]: operation for operation in json.loads(done.stdout)}
     assert done.returncode == 0
-    assert list(operations) == ["image-resize", "table-transform"]
+    assert list(operations) == ["dynamodb-load", "image-resize", "table-transform"]
     assert "width" in [option["name"] for option in operations["image-resize"]["options"]]
     assert "sql" in call(cloud, "operations").stdout
 

@@ -8,7 +8,8 @@ from tests.template.application import ROOT, template
 
 _MEGABYTE = 1_000_000
 # Unzipped; Lambda's own limit is 250 MB for a function with its layers.
-LIMITS = {"ImageResizeFunction": 60, "TableTransformFunction": 200, "PublishFunction": 200, "ItemkitLayer": 30}
+LIMITS = {"ImageResizeFunction": 60, "TableTransformFunction": 200, "PublishFunction": 200,
+          "DynamodbLoadFunction": 200, "ItemkitLayer": 30}  # fmt: skip
 LAYER = "ItemkitLayer"
 # The Lambda runtime has its own boto3; a second botocore before it would be of another version.
 _IN_LAYER, _NOT_IN_LAYER = ("aws_lambda_powertools", "aws_xray_sdk"), ("boto3", "botocore")
