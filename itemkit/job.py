@@ -110,6 +110,20 @@ class Tolerate(_Part):
     percent: Annotated[float, Field(ge=0, le=100)] = 25
 
 
+class Split(_Part):
+    """Large CSV and JSON lines objects become parts that end with a row, each an item of its own.
+
+    Attributes:
+        bytes: size of a part, about.
+        above: objects of more bytes than this are split.
+        delimiter: of the CSV; ``None``: the commonest one in its header.
+    """
+
+    bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    above: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
+    delimiter: Annotated[str, Field(pattern=r"^[\t -!#-~]$")] | None = None
+
+
 class Redshift(_Part):
     """Where Redshift copies the outputs from: a statement and a manifest are written, nothing is run."""
 
@@ -137,6 +151,7 @@ class Job(_Part):
     operation: str
     source: Source
     select: SelectRules = SelectRules()
+    split: Split | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     destination: str | None = None
     batch: Batch = Batch()
@@ -205,7 +220,13 @@ def _nearest(path: list[str]) -> str:
 
 
 def _fields_at(path: list[str]) -> list[str]:
-    parts: dict[str, type[_Part]] = {"select": SelectRules, "batch": Batch, "tolerate": Tolerate, "load": Load}
+    parts: dict[str, type[_Part]] = {
+        "select": SelectRules,
+        "split": Split,
+        "batch": Batch,
+        "tolerate": Tolerate,
+        "load": Load,
+    }
     if path and path[0] == "source":
         return [name for kind in _SOURCES.values() for name in kind.model_fields]
     return list(parts.get(path[0], Job).model_fields if path else Job.model_fields)

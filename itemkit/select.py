@@ -44,8 +44,11 @@ class Select:
     def refusal(self, item: Item) -> str | None:
         """Return why ``item`` is excluded, ``None`` when it is wanted.
 
-        Size and date rules need ``item.size`` and ``item.modified``.
+        Size and date rules need ``item.size`` and ``item.modified``. A part is wanted: what the rules say of its object
+        was asked before that was split.
         """
+        if item.part:
+            return None
         if item.is_folder_marker:
             return FOLDER_MARKER
         if self.suffix and not item.uri.lower().endswith(tuple(ending.lower() for ending in self.suffix)):

@@ -11,10 +11,11 @@ from typing import IO, Any
 
 from functions.prepare.manifest import Manifest, examine, rows, unpacked
 from functions.prepare.preflight import Aws
+from functions.prepare.split import Splitter, named
 from itemkit import InvalidJob
 from itemkit.errors import PermanentError
 from itemkit.item import join_uri, listed_item, manifest_item, split_uri
-from itemkit.job import DEFAULT_PASSES, Job, Load, ManifestSource, ObjectsSource, PrefixSource, parse_job
+from itemkit.job import DEFAULT_PASSES, Job, Load, ManifestSource, ObjectsSource, PrefixSource, Split, parse_job
 from itemkit.select import Select
 from itemkit.store import S3Store, with_head
 
@@ -115,12 +116,12 @@ class Planner:
         """Return the source as the workflow reads it, and the URI of a sample object."""
         select = Select.from_json(job.select.model_dump())
         if isinstance(job.source, PrefixSource):
-            return self._prefix(job.source.prefix, select)
+            return self._prefix(job.source.prefix, job.split, select, home)
         if isinstance(job.source, ManifestSource):
-            return self._manifest(job.source, select, home)
-        return self._objects(job.source, select, home)
+            return self._manifest(job.source, job.split, select, home)
+        return self._objects(job.source, job.split, select, home)
 
-    def _prefix(self, uri: str, select: Select) -> tuple[dict[str, Any], str | None]:
+    def _prefix(self, uri: str, split: Split | None, select: Select, home: str) -> tuple[dict[str, Any], str | None]:
         self.aws.require_bucket(uri)
         bucket, prefix = split_uri(uri)
         entries = [
@@ -129,15 +130,25 @@ class Planner:
         ]
         items = (listed_item(entry, bucket, prefix) for entry in entries)
         sample = next((item.uri for item in items if select.refusal(item) is None), None)
-        return {"kind": "prefix", "uri": uri, "bucket": bucket, "prefix": prefix}, sample
+        if split is None:
+            return {"kind": "prefix", "uri": uri, "bucket": bucket, "prefix": prefix}, sample
+        listed = (listed_item(entry, bucket, prefix) for entry in self.store.list(uri))
+        rows = (({"uri": item.uri, "item_name": item.name}, item) for item in listed)
+        written = f"{home}manifest.jsonl"
+        self._upload(written, Splitter(self.store, split, select).rows(rows))
+        return _read_with("jsonl", written, uri), sample
 
-    def _objects(self, source: ObjectsSource, select: Select, home: str) -> tuple[dict[str, Any], str | None]:
+    def _objects(
+        self, source: ObjectsSource, split: Split | None, select: Select, home: str
+    ) -> tuple[dict[str, Any], str | None]:
         uri = f"{home}manifest.jsonl"
         lines = [{"uri": each} for each in source.objects]
-        self._upload(uri, lines)
+        self._upload(uri, self._split(lines, split, select, ""))
         return _read_with("jsonl", uri, uri), self._sample(lines, uri, select)
 
-    def _manifest(self, source: ManifestSource, select: Select, home: str) -> tuple[dict[str, Any], str | None]:
+    def _manifest(
+        self, source: ManifestSource, split: Split | None, select: Select, home: str
+    ) -> tuple[dict[str, Any], str | None]:
         uri = source.manifest
         self.aws.require_bucket(uri)
         with _opened(self.store, uri) as stream:
@@ -145,12 +156,17 @@ class Planner:
         self._require_guess(manifest, uri)
         with _opened(self.store, uri) as stream:
             sample = self._sample(rows(stream, manifest, uri), uri, select)
-        if manifest.native:
+        if manifest.native and split is None:
             return _read_with(manifest.kind, uri, uri), sample
-        rewritten = f"{home}manifest.jsonl"
+        rewritten, bucket = f"{home}manifest.jsonl", split_uri(uri)[0]
         with _opened(self.store, uri) as stream:
-            self._upload(rewritten, _with_bucket(rows(stream, manifest, uri), split_uri(uri)[0]))
+            given = _with_bucket(rows(stream, manifest, uri), bucket)
+            self._upload(rewritten, self._split(given, split, select, bucket))
         return _read_with("jsonl", rewritten, uri), sample
+
+    def _split(self, given: Iterable[Any], split: Split | None, select: Select, bucket: str) -> Iterable[Any]:
+        """Return a manifest's rows with those of large tables split, where the job wants that."""
+        return given if split is None else Splitter(self.store, split, select).rows(named(given, bucket))
 
     def _require_guess(self, manifest: Manifest, uri: str) -> None:
         """Refuse a first row that was taken for ``bucket, key`` and names no object: it is a header we do not know."""

@@ -3,7 +3,7 @@
 import pytest
 
 from itemkit.errors import InvalidJob
-from itemkit.job import ManifestSource, ObjectsSource, PrefixSource, parse_job
+from itemkit.job import ManifestSource, ObjectsSource, PrefixSource, Split, parse_job
 
 MINIMAL = {"operation": "image-resize", "source": "s3://bucket/photos/"}
 
@@ -46,6 +46,13 @@ def test_a_destination_ends_in_a_slash():
         ({"concurrency": "10"}, "concurrency"),
         ({"batch": {"items": 100_000}}, "batch.items"),
         ({"max_items": 0}, "max_items"),
+        ({"split": {"byte": 2048}}, "unknown field 'split.byte': did you mean 'bytes'?"),
+        ({"split": {"bytes": 1023}}, "split.bytes: Input should be greater than or equal to 1024 (it is 1023)"),
+        ({"split": {"above": -1}}, "split.above"),
+        ({"split": {"delimiter": '"'}}, "split.delimiter"),
+        ({"split": {"delimiter": "§"}}, "split.delimiter"),
+        ({"split": {"delimiter": "\n"}}, "split.delimiter"),
+        ({"split": True}, "split"),
         ({"select": {"modified_after": "gestern"}}, "'gestern' is no ISO 8601 instant: write 2026-"),
     ],
 )
@@ -54,6 +61,12 @@ def test_what_does_not_fit_is_refused(job, message):
         parse_job({**MINIMAL, **job})
 
     assert message in str(refused.value)
+
+
+def test_tables_are_split_only_when_asked_for():
+    assert parse_job(MINIMAL).split is None
+    assert parse_job({**MINIMAL, "split": {}}).split == Split(bytes=64 * 1024**2, above=256 * 1024**2, delimiter=None)
+    assert parse_job({**MINIMAL, "split": {"delimiter": "\t"}}).split == Split(delimiter="\t")
 
 
 @pytest.mark.parametrize("job", [None, [], "image-resize", {}, {"operation": "image-resize"}])

@@ -44,6 +44,14 @@ def test_a_folder_marker_is_always_excluded():
     assert Select().refusal(Item("s3://b/in/", "", size=0)) == FOLDER_MARKER
 
 
+def test_a_part_is_wanted_as_its_object_was():
+    part = Item("s3://b/a.csv", "a.part-00001.csv", size=10, columns={"byte_range": "10-19", "source_etag": "e"})
+    select = Select(suffix=(".tsv",), glob="a.csv", min_bytes=100, modified_after="2020-01-01")
+
+    assert select.refusal(part) is None
+    assert select.refusal(Item(part.uri, part.name, size=10)) == "suffix is none of .tsv"
+
+
 def test_two_stars_also_match_no_folder_at_all():
     assert Select(glob="**/*.csv").refusal(Item("s3://b/a.csv", "a.csv")) is None
 
