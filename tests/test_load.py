@@ -143,3 +143,47 @@ class TestTable:
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
         assert resource["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
         assert resource["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
+
+
+# --- as what follows a run
+
+
+def orders_job(cloud: Cloud, table: str, **load: Any) -> dict[str, Any]:
+    place = f"load/{uuid.uuid4()}/"
+    cloud.put(f"{place}a.csv", b"id,amount\na,1\nb,2\n")
+    cloud.put(f"{place}b.csv", b"id,amount\nb,3\nc,4.5\n")
+    return {
+        "operation": "table-transform",
+        "source": f"s3://{cloud.application.input_bucket}/{place}",
+        "destination": f"s3://{cloud.application.output_bucket}/loaded/{uuid.uuid4()}/",
+        "load": {"dynamodb": {"table": table, **load}, "concurrency": 1},
+    }
+
+
+def test_a_run_loads_the_tables_it_wrote_once(cloud):
+    dynamodb = cloud.client("dynamodb")
+    table = make_table(dynamodb, id="S")
+    job = orders_job(cloud, table, key=["id"])
+
+    first, second = cloud.run(job).summary, cloud.run(job).summary
+
+    assert (first["state"], first["tables"], first["items"]["succeeded"]) == ("SUCCEEDED", 2, 2)
+    assert (first["load"]["items"]["succeeded"], first["load"]["reconciled"]) == (2, True)
+    assert sorted(item["id"] for item in items(dynamodb, table)) == ["a", "b", "c"]
+    assert (second["items"]["skipped"], second["load"]["items"]["skipped"]) == (2, 2)
+    assert json.loads(cloud.get(first["load"]["artifacts"]["summary"]))["operation"] == "dynamodb-load"
+
+
+def test_what_cannot_be_loaded_is_refused_before_anything_is_spent(cloud):
+    run = cloud.run(orders_job(cloud, "never-made", key=["id"]))
+
+    assert (run.status, run.described["error"]) == ("FAILED", "InvalidJob")
+    assert "never-made" in run.described["cause"]
+
+
+def test_a_table_that_does_not_fit_fails_the_run(cloud):
+    table = make_table(cloud.client("dynamodb"), number="S")
+    run = cloud.run(orders_job(cloud, table), "unfit")
+
+    assert (run.status, run.described["error"]) == ("FAILED", "RunFailed")
+    assert "Loading failed: " in run.described["cause"]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
+from urllib.parse import quote
 
 from functions.prepare.manifest import Manifest, examine, rows, unpacked
 from functions.prepare.preflight import Aws
@@ -98,7 +99,8 @@ class Planner:
                 "sample": None,
                 "select": {},
                 "options": load.dynamodb,
-                "destination": f"{place}receipts/",
+                # The same for every run, so that a table that has been loaded is not loaded again.
+                "destination": f"s3://{self.place.output_bucket}/out/{operation}/{quote(str(load.dynamodb.get('table')))}/",
                 "runs": place,
                 "summaries": f"s3://{self.place.output_bucket}/summaries/",
                 "results": {"bucket": bucket, "prefix": f"{key}results"},

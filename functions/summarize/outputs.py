@@ -47,7 +47,7 @@ def write_manifests(store: S3Store, plan: Mapping[str, Any], fault: Fault) -> in
         nonlocal count
         for uri in tables(store, f"{plan['runs']}records/", plan["destination"], fault):
             count += 1
-            yield json.dumps({"uri": uri, "item_name": uri.removeprefix(plan["destination"])}).encode() + b"\n"
+            yield json.dumps({"uri": uri, "item_name": uri.removeprefix("s3://")}).encode() + b"\n"
 
     store.upload_chunks(load["outputs"], lines(), "application/jsonlines")
     if load["redshift"]:

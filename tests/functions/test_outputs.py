@@ -51,7 +51,7 @@ def test_each_table_is_named_once_and_nothing_else(written: Any) -> None:
     )
 
     assert lines == [
-        {"uri": OUT + name, "item_name": name}
+        {"uri": OUT + name, "item_name": f"output/out/t/{name}"}
         for name in ("a.csv.parquet", "e.csv.csv", "r1/b0.parquet", "region=north/d.csv.parquet", "f.jsonl.gz")
     ]
     assert (count, told) == (5, [])
