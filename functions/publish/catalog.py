@@ -65,10 +65,13 @@ def register(glue: Any, store: Store, database: str, summary: Mapping[str, Any],
         summary: the run's; the table lies over its ``destination``.
         outputs: URIs of some outputs.
     """
-    if not any(uri.endswith(SUFFIX) for uri in outputs):
+    destination = str(summary["destination"])
+    # Hive and Athena pass over what begins with an underscore: rejected rows, and lists of partitions.
+    seen = [uri for uri in outputs if not uri.removeprefix(destination).startswith("_")]
+    if not any(uri.endswith(SUFFIX) for uri in seen):
         return None
     try:
-        return _register(glue, store, database, str(summary["destination"]), outputs)
+        return _register(glue, store, database, destination, seen)
     except NotRegistered as error:
         logger.warning("no table for the outputs: %s", error)
     except (ItemError, ClientError, BotoCoreError) as error:

@@ -34,7 +34,7 @@ class Console:
 
     def object(self, uri: str) -> str | None:
         """Return the address of an object or, of a URI that ends in ``/``, of a folder; ``None``: it is neither."""
-        if len(uri) > _LONGEST_URI:
+        if len(uri) > _LONGEST_URI or not uri.startswith("s3:"):
             return None
         try:
             bucket, key = split_uri(uri)

@@ -15,6 +15,7 @@ from functions.publish.failures import failure_kinds
 from functions.publish.page import render
 from functions.publish.report import Report
 from functions.publish.samples import Sampler
+from itemkit.connect import connect
 from itemkit.cost import Usage, bill, load_prices
 from itemkit.errors import ItemError
 from itemkit.record import Record
@@ -30,8 +31,8 @@ FAILURES_BYTES = 200_000
 
 @functools.cache
 def connection() -> S3Store:
-    """Connect to S3 once an execution environment."""
-    return S3Store()
+    """Connect to the data once an execution environment."""
+    return connect()
 
 
 @functools.cache

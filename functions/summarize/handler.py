@@ -22,6 +22,7 @@ from functions.summarize.passes import Passes
 from functions.summarize.repair import repair
 from functions.summarize.results import MapRun, Results
 from functions.summarize.summary import Run, figures, summarize, told_of
+from itemkit.connect import connect
 from itemkit.errors import TransientError
 from itemkit.store import S3Store
 
@@ -39,7 +40,7 @@ _PASSING = frozenset({"ThrottlingException", "InternalServerError", "ServiceUnav
 @functools.cache
 def clients() -> tuple[Any, S3Store]:
     """Connect once an execution environment."""
-    return boto3.client("stepfunctions"), S3Store()
+    return boto3.client("stepfunctions"), connect()
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -14,7 +14,7 @@ from itemkit.store import S3Store, require_head
 
 # Tables, as table-transform writes them.
 TABLES = (".parquet", ".csv", ".jsonl", ".csv.gz", ".jsonl.gz")
-REJECTED = "rejected/"
+REJECTED = "_rejected/"
 
 
 def tables(store: S3Store, records: str, destination: str, fault: Fault) -> Iterator[str]:

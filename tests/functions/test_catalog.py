@@ -270,12 +270,12 @@ def test_of_a_long_file_its_end_is_enough(glue, outputs, register, monkeypatch):
     assert columns(glue) == {"a": "bigint"}
 
 
-def test_what_glue_refuses_is_logged(glue, outputs, register):
+def test_what_glue_refuses_is_logged(glue, outputs, register, monkeypatch):
     def refuse(**_):
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not you"}}, "GetTable")
 
     written = outputs(ORDERS)
-    glue.get_table = refuse
+    monkeypatch.setattr(glue, "get_table", refuse)
 
     name, told = register(written)
 
@@ -288,3 +288,11 @@ def test_a_name_that_glue_does_not_take_is_left_out():
 
     assert found.types == {"with space": "bigint"}
     assert [reason.rsplit(": ", 1)[1] for reason in found.left_out] == ["Glue takes no such name"] * 2
+
+
+def test_what_athena_passes_over_does_not_keep_a_table_from_being_made(register, outputs, s3):
+    found = outputs(ORDERS)
+
+    name, told = register([*found, f"{DESTINATION}_rejected/0.csv", f"{DESTINATION}_partitions/0.csv.json"])
+
+    assert (name, told) == ("out_table_transform", "")

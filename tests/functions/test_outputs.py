@@ -41,7 +41,7 @@ def written(map_run: Any, store: S3Store, s3: Any) -> Any:
 def test_each_table_is_named_once_and_nothing_else(written: Any) -> None:
     count, lines, told = written(
         [
-            table("a.csv", "a.csv.parquet", "rejected/a.csv"),
+            table("a.csv", "a.csv.parquet", "_rejected/a.csv"),
             table("b.csv", "r1/b0.parquet"),
             table("c.csv", "r1/b0.parquet"),
             table("d.csv", "d.csv.json", "region=north/d.csv.parquet"),
