@@ -44,6 +44,7 @@ check: $(READY) ## lint, check types and validate the template
 bench: $(READY) ## measure against the peers (minutes; QUICK=1 for a look)
 	$(BIN)/python bench/engine.py $(if $(QUICK),--quick)
 	$(BIN)/python bench/fold.py $(if $(QUICK),--quick)
+	$(BIN)/python bench/images.py $(if $(QUICK),--quick)
 
 fuzz: $(READY) ## feed mutated samples to the operations (FUZZ_SECONDS=60 each, FUZZ_SEED=N for a run again)
 	@mkdir -p build/fuzz

@@ -25,7 +25,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class CannotRun(Exception):
-    """An emulator that cannot be installed or started here, and why."""
+    """A peer that cannot be installed or started here, and why."""
 
 
 @dataclass(frozen=True)
