@@ -5,17 +5,24 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.utils import parse_timestamp
 
 from fanfold.local.protocol import Clients
 from fanfold.problems import EnvironmentFault
 
 LOGS = Path(".fanfold", "logs")
+# Seconds that Lambda gives a function at most; Prepare takes minutes to rewrite a large manifest.
+LONGEST_FUNCTION = 900
+CONNECTIONS = 32
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,11 @@ class Application:
         return f"{self.stack}-output-{self._caller[1]}-{self.region}"
 
     @property
+    def prepare_function(self) -> str:
+        """The function that checks and plans a job."""
+        return f"{self.stack}-prepare"
+
+    @property
     def operation_prefix(self) -> str:
         """What the names of the operations' functions begin with."""
         return f"{self.stack}-op-"
@@ -67,10 +79,25 @@ def on_aws(stack: str) -> Application:
     Raises:
         EnvironmentFault: no Region is set.
     """
-    session = boto3.Session()
+    core = botocore.session.get_session()
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_instant)
+    session = boto3.Session(botocore_session=core)
     if session.region_name is None:
         raise EnvironmentFault("no AWS Region is set: set AWS_REGION, or 'region' in your AWS profile")
-    return Application(functools.cache(session.client), stack, session.region_name)
+    usual = Config(max_pool_connections=CONNECTIONS)
+    patient = Config(read_timeout=LONGEST_FUNCTION + 10, tcp_keepalive=True)
+    clients = functools.cache(
+        lambda service: session.client(service, config=usual.merge(patient) if service == "lambda" else usual)
+    )
+    return Application(clients, stack, session.region_name)
+
+
+def _instant(value: Any) -> Any:
+    """Read a timestamp of an answer; botocore's own way takes most of the time of listing a million objects."""
+    if isinstance(value, str) and value.endswith("Z"):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value)
+    return parse_timestamp(value)
 
 
 @dataclass(frozen=True)
@@ -81,6 +108,7 @@ class Serving:
         log_dir: the folder for the functions' logs, a file each; ``LOGS`` of the project where there is none.
         lambda_concurrency: functions at work at once; as many as the machine has cores where there is none.
         verbose: show the functions' logs on stderr too.
+        directories: those of this machine that a job may name.
     """
 
     host: str = "127.0.0.1"
@@ -88,6 +116,7 @@ class Serving:
     log_dir: Path | None = None
     lambda_concurrency: int | None = None
     verbose: bool = False
+    directories: tuple[Path, ...] = ()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -13,6 +14,7 @@ from fanfold.commands import (
     failures,
     local,
     operations,
+    plan,
     query,
     report,
     retry,
@@ -36,6 +38,7 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(local.local)
+app.command()(plan.plan)
 app.command()(run_command.run)
 app.command()(operations.operations)
 app.command()(watch.watch)
@@ -51,6 +54,9 @@ app.command()(query.query)
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files may hold bytes that are no text; to tell them must not end the story.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except Problem as problem:

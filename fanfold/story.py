@@ -61,6 +61,15 @@ def progress_bar(title: str) -> Iterator[Callable[[runs.Progress], None]]:
         yield tell
 
 
+@contextmanager
+def counting(title: str) -> Iterator[Callable[[int], None]]:
+    """Show how many of something there are so far while the context lasts; nothing when stderr is no terminal."""
+    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as shown:
+        task = shown.add_task(title, total=None)
+        yield lambda more: shown.advance(task, more)
+
+
 def _told(progress: runs.Progress) -> str:
     failed = f", {progress.failed} failed" if progress.failed else ""
     return f"items, {progress.batches_done}/{progress.batches} batches{failed}"

@@ -30,7 +30,7 @@ class Destination:
     """The place a run writes to.
 
     Attributes:
-        uri: ``s3://bucket/prefix/``, ending in ``/``.
+        uri: ``s3://bucket/prefix/`` or ``file:///folder/``, ending in ``/``.
         overwrite: process again what is done, and replace objects that Fanfold did not write.
         run: the run that writes, so that what a lost attempt of it wrote is known again.
     """
@@ -125,13 +125,12 @@ def fingerprint(version: str, operation: Operation[Any], options: Any, reference
     That is the source's version (``Item.version``), the operation with its own, the options, and the ETags of the
     objects that these refer to.
     """
-    told = [
-        version,
-        operation.name,
-        operation.version,
-        operation.normalise(options),
-        *([references] if references else ()),
-    ]
+    return digest(version, operation.name, operation.version, operation.normalise(options), references)
+
+
+def digest(version: str, name: str, operation_version: str, normalised: Any, references: Sequence[str] = ()) -> str:
+    """Return the fingerprint where the operation is known by what it tells of itself."""
+    told = [version, name, operation_version, normalised, *([list(references)] if references else ())]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -151,5 +150,8 @@ def quoted(run: str) -> str:
 
 def source_mark(uri: str) -> str:
     """Return a source's URI as US-ASCII metadata, or its digest where it is too long."""
-    mark = quote(uri, safe="/:")
-    return mark if len(mark) <= _LONGEST_SOURCE else "sha256:" + hashlib.sha256(uri.encode()).hexdigest()
+    # Names of files may hold bytes that are no UTF-8, which Python has as halves of surrogate pairs.
+    mark = quote(uri, safe="/:", errors="surrogatepass")
+    if len(mark) <= _LONGEST_SOURCE:
+        return mark
+    return "sha256:" + hashlib.sha256(uri.encode(errors="surrogatepass")).hexdigest()

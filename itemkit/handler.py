@@ -18,6 +18,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from itemkit.batch import Task, run_batch
 from itemkit.combining import combine_batch
+from itemkit.connect import connect
 from itemkit.destination import Destination
 from itemkit.errors import InvalidJob, PermanentError, TransientError
 from itemkit.event import BatchResult, Effort, Event, write_records
@@ -26,7 +27,7 @@ from itemkit.operation import Operation
 from itemkit.record import Record, Status
 from itemkit.references import load
 from itemkit.select import Select
-from itemkit.store import Put, S3Store, Store
+from itemkit.store import Put, Store
 from itemkit.tally import Tally
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
@@ -41,15 +42,16 @@ def lambda_handler(operation: Operation[Any], store: Store | None = None) -> Han
     """Make the Lambda handler of an operation.
 
     It answers a batch event with a batch result, and ``{"Check": {"options": ..., "sample": uri}}`` with the normalised
-    options and the operation's description (``{"Check": {}}``: the description alone). It raises InvalidJob for options
-    that do not fit, and TransientError when the records cannot be written; never for an item.
+    options, the ETags of their references and the operation's description (``{"Check": {}}``: the description alone).
+    It raises InvalidJob for options that do not fit, and TransientError when the records cannot be written; never for
+    an item.
     """
     logger, tracer, metrics = (
         Logger(service=operation.name),
         Tracer(service=operation.name),
         Metrics(namespace="Fanfold"),
     )
-    connected = functools.cache(lambda: store or S3Store())
+    connected = functools.cache(lambda: store or connect())
 
     @logger.inject_lambda_context(clear_state=True)
     @tracer.capture_lambda_handler(capture_response=False)
@@ -72,15 +74,16 @@ def _check(operation: Operation[Any], question: Mapping[str, Any], store: Callab
         return answer
     options = operation.parse(question["options"])
     try:
-        load(operation, options, store())
+        references = load(operation, options, store())
     except PermanentError as error:
         raise InvalidJob(f"the options name what cannot be used: {error}") from error
+    resolved = options if references.resolved is None else references.resolved
     sample = question.get("sample")
     if sample and operation.sample_bytes:
-        operation.check(options, _head_of(store(), sample, operation.sample_bytes))
+        operation.check(resolved, _head_of(store(), sample, operation.sample_bytes))
     else:
-        operation.check(options, None)
-    return {**answer, "normalised": operation.normalise(options)}
+        operation.check(resolved, None)
+    return {**answer, "normalised": operation.normalise(options), "references": list(references.etags)}
 
 
 def _head_of(store: Store, uri: str, most: int) -> bytes | None:

@@ -1,4 +1,4 @@
-"""One item of the dataset: an object in S3, and what the manifest says of it."""
+"""One item of the dataset: an object in S3 or a file of this machine, and what the manifest says of it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from typing import Any
 
 from itemkit.errors import InvalidItem
 
+# What stands for the bucket in the URIs of files, which no bucket can be called: ``file:///a/b`` is (FILES, "a/b").
+FILES = "file:"
 # The columns of a manifest that name the object or its output; every other column travels with the item.
 NAMING_COLUMNS = ("uri", "bucket", "key", "output", "item_name")
 # Columns of rows that stand for a part of an object; they travel with the item, so that a retry takes up the same part.
 PART_COLUMNS = ("byte_range", "source_etag", "header_row")
 _RANGE = re.compile(r"(\d{1,16})-(\d{1,16})")
+# Names between single slashes, with or without one at the end.
+_PLAIN_PATH = re.compile(r"(?:(?!\.{1,2}(?:/|\Z))[^/\0]+(?:/|\Z))*")
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Item:
     """An object to process.
 
     Attributes:
-        uri: ``s3://bucket/key``.
+        uri: ``s3://bucket/key``, or ``file:///folder/name``.
         name: what output names are made from: the key below the listed prefix; for a manifest row its ``item_name``
             (which failures.csv writes, so that a retry writes where the first run would have) or the whole key.
         size: bytes, where the listing said it.
@@ -83,21 +87,27 @@ class Item:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Split ``s3://bucket/key`` into bucket and key; the key may be empty.
+    """Split ``s3://bucket/key`` into bucket and key, ``file:///a/b`` into ``FILES`` and ``a/b``; the key may be empty.
+
+    Keys and paths are taken as they are: nothing in them is percent-encoded.
 
     Raises:
-        InvalidItem: it is not an S3 URI.
+        InvalidItem: it is neither, or its path is not absolute and plain.
     """
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
+    if scheme == "file":
+        if bucket or not rest or not _PLAIN_PATH.fullmatch(key):
+            raise InvalidItem(f"{uri!r} is not the URI of a file: write file:///FOLDER/NAME, without '..' and '//'")
+        return FILES, key
     if scheme != "s3" or not bucket:
         raise InvalidItem(f"{uri!r} is not an S3 URI: write s3://BUCKET/KEY")
     return bucket, key
 
 
 def join_uri(bucket: str, key: str) -> str:
-    """Return ``s3://bucket/key``."""
-    return f"s3://{bucket}/{key}"
+    """Return ``s3://bucket/key``, or ``file:///a/b`` where the bucket is ``FILES``."""
+    return f"file:///{key}" if bucket == FILES else f"s3://{bucket}/{key}"
 
 
 def listed_item(entry: Mapping[str, Any], bucket: str, prefix: str) -> Item:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from itemkit.errors import InvalidItem, InvalidJob
-from itemkit.item import split_uri
+from itemkit.item import FILES, split_uri
 from itemkit.select import instant
 
 MANIFEST_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
@@ -57,7 +57,8 @@ class ManifestSource(_Part):
     @field_validator("manifest")
     @classmethod
     def _uri(cls, value: str) -> str:
-        _checked_uri(value)
+        if split_uri(_checked_uri(value))[0] == FILES:
+            raise ValueError(f"{value!r} is a file: put the manifest into S3")
         if not value.removesuffix(COMPRESSED_SUFFIX).endswith(MANIFEST_SUFFIXES):
             raise ValueError(f"{value!r} is no manifest: it ends in one of {', '.join(MANIFEST_SUFFIXES)} (also .gz)")
         return value
@@ -184,7 +185,12 @@ class Job(_Part):
     @field_validator("destination")
     @classmethod
     def _destination(cls, value: str | None) -> str | None:
-        return None if value is None else _checked_uri(value).rstrip("/") + "/"
+        if value is None:
+            return None
+        bucket, key = split_uri(_checked_uri(value))
+        if bucket == FILES and not key:
+            raise ValueError(f"{value!r} is all of a machine's files: name a directory")
+        return value.rstrip("/") + "/"
 
 
 def parse_job(value: Any) -> Job:

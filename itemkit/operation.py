@@ -114,8 +114,8 @@ class Operation(Generic[Options]):
         spool_above: bytes from which an object is kept on disk; ``None``: never.
         references: options to the URIs of further objects it needs, such as tables to join. They are read once an
             execution environment and again when they change; then items run again, too.
-        resolve: options and these objects' bytes to what ``process`` and ``combine`` get in the place of the options;
-            raises PermanentError when they do not fit.
+        resolve: options and these objects' bytes to what ``process``, ``combine`` and ``check`` get in the place of the
+            options; raises PermanentError when they do not fit.
         combines: whether an item is made one output with others of its batch; its size may be unknown.
         combine: such items with their bytes, and options, to one output.
         combined_extension: of that output's name, which is the run's and the batch's.
@@ -127,7 +127,7 @@ class Operation(Generic[Options]):
     options: type[Options]
     names: Callable[[str, Options], Sequence[str]]
     process: Callable[[Item, Any, Any], Result]
-    check: Callable[[Options, bytes | None], None] = _nothing_to_check
+    check: Callable[[Any, bytes | None], None] = _nothing_to_check
     sample_bytes: int = 0
     batch_items: int = 50
     most_bytes: int = 256 * 1024 * 1024

@@ -1,7 +1,8 @@
 """Options of an operation: a frozen dataclass whose fields are validated by their declarations.
 
 Declare each field with ``option(...)``; the field's annotation is one of ``bool``, ``int``, ``float``, ``str``,
-``tuple[int, ...]``, ``tuple[str, ...]``, ``dict[str, str]``, each optionally ``| None``.
+``dict[str, str]``, ``dict[str, Any]`` (any JSON object), ``tuple[X, ...]`` of one of these, or a union of several of
+them and ``None``, such as ``bool | tuple[str, ...]``.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def describe_options(kind: type) -> list[dict[str, Any]]:
     return [
         {
             "name": field.name,
-            "type": _word(_unwrap(hints[field.name])[0]),
+            "type": _words(_unwrap(hints[field.name])[0]),
             "required": field.default is dataclasses.MISSING,
             "default": None if field.default is dataclasses.MISSING else field.default,
             **{
@@ -87,11 +88,11 @@ def refuse_unknown(what: str, given: Iterable[str], known: Iterable[str]) -> Non
 
 
 def _checked(name: str, hint: Any, rule: Rule, value: Any) -> Any:
-    kind, optional = _unwrap(hint)
+    kinds, optional = _unwrap(hint)
     if value is None and optional:
         return None
-    if not _fits(kind, value):
-        raise InvalidJob(f"option {name!r} is {value!r}: write {_word(kind)} ({rule.help})")
+    if not any(_fits(kind, value) for kind in kinds):
+        raise InvalidJob(f"option {name!r} is {value!r}: write {_words(kinds)} ({rule.help})")
     if rule.choices and value not in rule.choices:
         raise InvalidJob(f"option {name!r} is {value!r}: write one of {', '.join(rule.choices)}")
     for number in value if isinstance(value, list) else [value]:
@@ -107,12 +108,12 @@ def _in_range(name: str, rule: Rule, value: Any) -> None:
         raise InvalidJob(f"option {name!r} is {value!r}: it must be {limits}")
 
 
-def _unwrap(hint: Any) -> tuple[Any, bool]:
-    """Split ``X | None`` into X and whether None is allowed."""
+def _unwrap(hint: Any) -> tuple[list[Any], bool]:
+    """Split ``X | Y | None`` into X and Y and whether None is allowed."""
     if isinstance(hint, types.UnionType):
         kinds = [kind for kind in typing.get_args(hint) if kind is not types.NoneType]
-        return kinds[0], True
-    return hint, False
+        return kinds, len(kinds) < len(typing.get_args(hint))
+    return [hint], False
 
 
 def _fits(kind: Any, value: Any) -> bool:
@@ -120,16 +121,20 @@ def _fits(kind: Any, value: Any) -> bool:
     if origin is tuple:
         return isinstance(value, list) and all(_fits(inner[0], each) for each in value)
     if origin is dict:
-        return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+        return isinstance(value, dict) and (inner[1] is Any or all(isinstance(each, str) for each in value.values()))
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
 
 
+def _words(kinds: Iterable[Any]) -> str:
+    return " or ".join(map(_word, kinds))
+
+
 def _word(kind: Any) -> str:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
-        return f"a list, each {_WORDS[inner[0]]}"
+        return f"a list, each {_word(inner[0])}"
     if origin is dict:
-        return "an object of texts"
+        return "an object" if inner[1] is Any else "an object of texts"
     return _WORDS[kind]

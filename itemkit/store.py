@@ -1,4 +1,4 @@
-"""The only door to data: S3, with errors told apart by type.
+"""The door to data in S3, with errors told apart by type; files of this machine have one of their own, see ``files``.
 
 Reads are bounded, writes are conditional. Every method raises PermanentError or TransientError (see ``errors``) with
 the object's URI in the message, and nothing else.
@@ -28,7 +28,7 @@ from itemkit.errors import (
     PermanentError,
     TransientError,
 )
-from itemkit.item import Item, Part, split_uri
+from itemkit.item import FILES, Item, Part, split_uri
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -157,7 +157,7 @@ class S3Store:
 
     def head(self, uri: str) -> Head | None:
         """Return what is known of an object, ``None`` where there is none."""
-        bucket, key = split_uri(uri)
+        bucket, key = _split(uri)
         self._count("head")
         try:
             with _told_apart("read", uri):
@@ -172,7 +172,7 @@ class S3Store:
 
         Raises ChangedUnderneath when the object is another than the part was cut from.
         """
-        bucket, key = split_uri(uri)
+        bucket, key = _split(uri)
         wanted: Any = {"Range": f"bytes={part.first}-{part.last}", "IfMatch": part.etag} if part else {}
         self._count("get")
         with _told_apart("read", uri):
@@ -183,7 +183,7 @@ class S3Store:
 
     def put(self, put: Put) -> None:
         """Write an object under its condition; raises ChangedUnderneath when the condition does not hold."""
-        bucket, key = split_uri(put.uri)
+        bucket, key = _split(put.uri)
         condition: Any = {"IfMatch": put.replaces} if put.replaces else {"IfNoneMatch": "*"}
         cache: Any = {"CacheControl": put.cache_control} if put.cache_control else {}
         self._count("put")
@@ -200,14 +200,14 @@ class S3Store:
 
     def write(self, uri: str, body: bytes, content_type: str) -> None:
         """Write an object without a condition."""
-        bucket, key = split_uri(uri)
+        bucket, key = _split(uri)
         self._count("put")
         with _told_apart("write", uri):
             self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
     def upload(self, uri: str, body: IO[bytes], content_type: str) -> None:
         """Write a stream of any length, in parts where it is long."""
-        bucket, key = split_uri(uri)
+        bucket, key = _split(uri)
         self._count("put")
         with _told_apart("write", uri):
             self._s3.upload_fileobj(body, bucket, key, ExtraArgs={"ContentType": content_type})
@@ -217,7 +217,7 @@ class S3Store:
 
         Entries are ``{"Key", "Size", "Etag", "LastModified"}`` in the order of their keys, the date in epoch seconds.
         """
-        bucket, prefix = split_uri(uri)
+        bucket, prefix = _split(uri)
         with _told_apart("list", uri):
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 self._count("list")
@@ -246,6 +246,14 @@ def with_head(store: Store, item: Item) -> Item:
     """Return an item with its size, ETag and date, which manifest rows do not carry; raises ObjectNotFound."""
     head = require_head(store, item.uri)
     return replace(item, size=head.size, etag=head.etag, modified=head.modified)
+
+
+def _split(uri: str) -> tuple[str, str]:
+    """Split an S3 URI; files are not to be had here, whoever names them."""
+    bucket, key = split_uri(uri)
+    if bucket == FILES:
+        raise ObjectForbidden(f"{uri} is a file of some machine: only 'fanfold run DIRECTORY' reads and writes these")
+    return bucket, key
 
 
 def _head(answer: Any) -> Head:

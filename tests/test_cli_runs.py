@@ -119,7 +119,7 @@ def test_a_run_is_tuned_stopped_and_taken_up_again(cloud):
         (("report", "never-was", "--to", "x"), "there is no run 'never-was'"),
         (("cost", "never-was"), "there is no run 'never-was'"),
         (("tune", "never-was"), "say what to change"),
-        (("run", "image-resize", "s3://x/", "--detach", "--local"), "--detach does not wait"),
+        (("run", "image-resize", "s3://x/", "--local"), "--local runs over a directory"),
     ],
 )
 def test_what_cannot_be_done_is_answered_with_the_next_step(cloud, words, said):

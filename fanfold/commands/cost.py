@@ -26,7 +26,11 @@ def cost(
     """Bill a finished run at list prices, line by line; one on this machine as if it had run on AWS."""
     application = on_aws(stack)
     summary = runs.read_summary(application, run)
-    billed = bill(Usage.of_summary(summary), read_prices(prices), region or application.region)
+    known = read_prices(prices)
+    try:
+        billed = bill(Usage.of_summary(summary), known, region or application.region)
+    except InvalidPrices as error:
+        raise UsageProblem(f"the price file {prices} cannot be used: {error}") from error
     answer_json(as_dict(billed)) if as_json else show(billed)
 
 

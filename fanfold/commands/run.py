@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,19 +12,26 @@ import typer
 from botocore.exceptions import ClientError
 
 from fanfold import run as runs
-from fanfold.application import Application, find_project, on_aws, on_this_machine
+from fanfold.application import Application, Serving, find_project, on_aws, on_this_machine
 from fanfold.problems import Exit, UsageProblem
 from fanfold.story import answer_json, err, out, progress_bar, say, show_summary
 from fanfold.transfer import download, download_prefix, upload
 from itemkit.errors import InvalidJob
+from itemkit.files import OWN
 from itemkit.job import parse_job
 
 
 def run(
-    operation: Annotated[str | None, typer.Argument(help="Such as image-resize; see 'fanfold operations'.")] = None,
-    source: Annotated[
-        str | None,
-        typer.Argument(help="s3://BUCKET/PREFIX/ or a manifest s3://BUCKET/KEY.csv; with --local also a folder."),
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[OPERATION] SOURCE",
+            help="Such as image-resize, and s3://BUCKET/PREFIX/, a manifest s3://BUCKET/KEY.csv, or a directory.",
+            show_default=False,
+        ),
+    ] = None,
+    operation: Annotated[
+        str | None, typer.Option(help="The operation, when it is not the first word; see 'fanfold operations'.")
     ] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", help="An option of the operation: NAME=VALUE (JSON or text).")
@@ -35,26 +43,27 @@ def run(
         ),
     ] = None,
     job: Annotated[Path | None, typer.Option(help="The job as JSON instead; '-' reads it from stdin.")] = None,
-    local: Annotated[bool, typer.Option("--local", help="Run on this machine, with no AWS account.")] = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="Run on this machine, with no AWS account, as a directory always does.")
+    ] = False,
     to: Annotated[
         Path | None,
-        typer.Option(help="Copy summary, report and failures to this folder; with --local the outputs as well."),
+        typer.Option(help="Copy summary, report and failures to this folder; of a directory, write the outputs there."),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait: print the run's name alone.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     stack: Annotated[str, typer.Option(envvar="FANFOLD_STACK", help="The name of the deployed stack.")] = "fanfold",
 ) -> None:
     """Run a job and wait for its summary."""
-    wanted = read_job(job) if job else build_job(operation, source, option or [], field or [])
+    wanted = read_job(job) if job else build_job(*split_words(words or [], operation), option or [], field or [])
+    directory = find_directory(wanted, local=local)
     if detach:
-        if local or to:
-            raise UsageProblem("--detach does not wait: it goes with neither --local nor --to")
+        if directory or to:
+            raise UsageProblem("--detach does not wait: it goes with neither a directory nor --to")
         out.print(start(on_aws(stack), wanted).rsplit(":", 1)[-1], markup=False)
         return
-    if local:
-        with on_this_machine(stack, find_project()) as application:
-            summary = run_job(application, bring(application, wanted))
-            keep(application, summary, to, outputs=True)
+    if directory:
+        summary = run_directory(stack, wanted, directory, to)
     else:
         application = on_aws(stack)
         summary = run_job(application, wanted)
@@ -74,6 +83,14 @@ def read_job(path: Path) -> dict[str, Any]:
     return value
 
 
+def split_words(words: list[str], operation: str | None) -> tuple[str, str]:
+    """Return the operation, which is the first word unless an option names it, and the source."""
+    named = [operation, *words] if operation else words
+    if len(named) != 2:
+        raise UsageProblem("name an operation and a source, or give --job FILE")
+    return named[0], named[1]
+
+
 def build_job(operation: str | None, source: str | None, options: list[str], fields: list[str]) -> dict[str, Any]:
     """Put a job together from arguments."""
     if not operation or not source:
@@ -86,11 +103,54 @@ def build_job(operation: str | None, source: str | None, options: list[str], fie
     return built
 
 
-def run_job(application: Application, job: dict[str, Any], run: str | None = None) -> dict[str, Any]:
+def find_directory(job: dict[str, Any], *, local: bool) -> Path | None:
+    """Return the directory of this machine that a job runs over, ``None`` where it is one for S3.
+
+    Raises:
+        UsageProblem: the source is neither, or S3 is wanted on this machine, where it is empty.
+    """
+    source = job.get("source")
+    if isinstance(source, str) and not source.startswith("s3://"):
+        if not Path(source).is_dir():
+            raise UsageProblem(f"the source {source} is neither an S3 URI nor a directory")
+        return Path(source).resolve()
+    if local:
+        raise UsageProblem("--local runs over a directory; for S3 on this machine, see 'fanfold local'")
+    return None
+
+
+def run_directory(stack: str, job: dict[str, Any], directory: Path, to: Path | None) -> dict[str, Any]:
+    """Run a job over a directory, in place, and return its summary.
+
+    Raises:
+        UsageProblem: there is no good place for the outputs.
+    """
+    if to is None or "destination" in job:
+        raise UsageProblem("say where the outputs of a directory go with --to DIRECTORY, and with nothing else")
+    target = to.resolve()
+    if target.is_relative_to(directory) or directory.is_relative_to(target):
+        raise UsageProblem(f"{target} and {directory} lie in one another: choose a place beside it for the outputs")
+    if os.pathsep in f"{target}{directory}":
+        raise UsageProblem(f"{target} and {directory} must not have {os.pathsep!r} in their paths: rename it")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageProblem(f"the directory {target} cannot be made: {error.strerror}") from error
+    placed = {**job, "source": f"file://{directory}/", "destination": f"file://{target}/"}
+    with on_this_machine(stack, find_project(), Serving(directories=(directory, target))) as application:
+        summary = run_job(application, placed, leavable=False)
+        say(f"outputs in {target}")
+        keep(application, summary, target / OWN / "runs", outputs=False)
+    return summary
+
+
+def run_job(
+    application: Application, job: dict[str, Any], run: str | None = None, *, leavable: bool = True
+) -> dict[str, Any]:
     """Start a job, follow it and return its summary; raises as ``start`` and ``follow`` do."""
     execution = start(application, job, run)
     say(f"{execution.rsplit(':', 1)[-1]} started")
-    return follow(application, execution)
+    return follow(application, execution, leavable=leavable)
 
 
 def start(application: Application, job: dict[str, Any], run: str | None = None) -> str:
@@ -102,8 +162,8 @@ def start(application: Application, job: dict[str, Any], run: str | None = None)
     return runs.start(application, job, run)
 
 
-def follow(application: Application, execution: str) -> dict[str, Any]:
-    """Follow a run to its end and return its summary; Ctrl-C asks what is to become of it.
+def follow(application: Application, execution: str, *, leavable: bool = True) -> dict[str, Any]:
+    """Follow a run to its end and return its summary; Ctrl-C asks what is to become of it, where it can be left.
 
     Raises:
         UsageProblem: the job was refused.
@@ -116,6 +176,9 @@ def follow(application: Application, execution: str) -> dict[str, Any]:
                 ended = runs.follow(application, execution, tell)
             return runs.outcome(application, ended)
         except KeyboardInterrupt:
+            if not leavable:
+                say(f"{name} ends here; the same command again skips what is done")
+                raise typer.Exit(Exit.INTERRUPTED) from None
             _interrupted(application, execution, name)
 
 

@@ -14,7 +14,7 @@ import re
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,10 @@ from fanfold.local.awslambda import Lambda
 from fanfold.local.awslambda.api import error_response, json_object
 from fanfold.local.protocol import ServiceError
 from fanfold.local.stepfunctions import StepFunctions
+from itemkit.connect import VARIABLE
+from itemkit.errors import ItemError
+from itemkit.files import FileStore
+from itemkit.item import FILES, join_uri
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -62,6 +66,7 @@ class Endpoint:
         region: the Region of everything in it.
         account: the account of everything in it.
         log_dir: where each function's log is a file; without one given, a folder that ends with the endpoint.
+        directories: those of this machine that functions may use and maps list, as ``file:///...``; none by default.
         stepfunctions: the Step Functions service, for callers in this process.
         functions: the Lambda service, likewise.
     """
@@ -69,7 +74,7 @@ class Endpoint:
     region = "us-east-1"
     account = "123456789012"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, each by its name
         self,
         *,
         host: str = "127.0.0.1",
@@ -77,6 +82,7 @@ class Endpoint:
         lambda_concurrency: int | None = None,
         log_dir: Path | None = None,
         verbose: bool = False,
+        directories: Sequence[Path] = (),
     ) -> None:
         _give_memory_back()
         self._server = wsgi.Server(host, port)
@@ -94,6 +100,7 @@ class Endpoint:
             concurrency=concurrency,
             log_dir=self.log_dir,
             verbose=verbose,
+            more={VARIABLE: os.pathsep.join(map(str, directories))} if directories else None,
         )
         self.stepfunctions = StepFunctions(
             region=self.region,
@@ -101,6 +108,7 @@ class Endpoint:
             invoke=self.functions.invoke,
             clients=self.client,
             parallel_children=_children(concurrency),
+            directories=_Listing(directories) if directories else None,
         )
         self._moto = _Moto()
         self._server.start(FrontDoor(self.stepfunctions, self.functions, self._moto))
@@ -136,6 +144,19 @@ class Endpoint:
             max_pool_connections=64, proxies={}, read_timeout=_READ_SECONDS, s3={"addressing_style": "path"}
         )
         return session.client(service, endpoint_url=self.url, config=config)
+
+
+class _Listing:
+    """Lists directories for maps."""
+
+    def __init__(self, directories: Sequence[Path]) -> None:
+        self._files = FileStore(directories)
+
+    def __call__(self, prefix: str) -> Iterator[dict[str, Any]]:
+        try:
+            yield from self._files.list(join_uri(FILES, prefix))
+        except ItemError as error:
+            raise OSError(str(error)) from error
 
 
 class FrontDoor:

@@ -9,9 +9,10 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger, Tracer
 
+from functions.prepare.folders import Folders
 from functions.prepare.plan import Place, Planner
 from functions.prepare.preflight import Aws
-from itemkit.store import S3Store
+from itemkit.connect import connect, directories
 
 logger = Logger(service="prepare")
 tracer = Tracer(service="prepare")
@@ -22,7 +23,8 @@ def planner() -> Planner:
     """Connect once an execution environment, with the settings the template gives."""
     s3 = boto3.client("s3")
     aws = Aws(s3, boto3.client("lambda"), os.environ["AWS_REGION"])
-    return Planner(aws, S3Store(s3), Place(os.environ["OUTPUT_BUCKET"], os.environ["OPERATION_PREFIX"]))
+    place = Place(os.environ["OUTPUT_BUCKET"], os.environ["OPERATION_PREFIX"])
+    return Planner(aws, connect(s3), place, Folders(directories()))
 
 
 @logger.inject_lambda_context(clear_state=True)

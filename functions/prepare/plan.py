@@ -6,16 +6,17 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 from urllib.parse import quote
 
+from functions.prepare.folders import Folders
 from functions.prepare.manifest import Manifest, examine, rows, unpacked
 from functions.prepare.preflight import Aws
 from functions.prepare.split import Splitter, named
 from itemkit import InvalidJob
 from itemkit.errors import PermanentError
-from itemkit.item import join_uri, listed_item, manifest_item, split_uri
+from itemkit.item import FILES, join_uri, listed_item, manifest_item, split_uri
 from itemkit.job import DEFAULT_PASSES, Job, Load, ManifestSource, ObjectsSource, PrefixSource, Split, parse_job
 from itemkit.select import Select
 from itemkit.store import S3Store, with_head
@@ -39,6 +40,7 @@ class Planner:
     aws: Aws
     store: S3Store
     place: Place
+    folders: Folders = field(default_factory=Folders)
 
     def plan(self, execution_input: Any, run: str) -> dict[str, Any]:
         """Check the job and return its plan.
@@ -56,8 +58,8 @@ class Planner:
         home = f"s3://{self.place.output_bucket}/runs/{run}/"
         destination = job.destination or f"s3://{self.place.output_bucket}/out/{job.operation}/"
         _refuse_circle(job, destination, home)
-        self.aws.require_bucket(destination)
-        self.aws.require_writable(destination)
+        self._at(destination).require_bucket(destination)
+        self._at(destination).require_writable(destination)
         # Last, because a manifest may have to be rewritten.
         source, sample = self._source(job, home)
         bucket, key = split_uri(home)
@@ -81,6 +83,10 @@ class Planner:
             "overwrite": job.overwrite,
             "load": self._load(job.load, run, home) if job.load else None,
         }
+
+    def _at(self, uri: str) -> Aws | Folders:
+        """Return whom to ask about a place."""
+        return self.folders if split_uri(uri)[0] == FILES else self.aws
 
     def _load(self, load: Load, run: str, home: str) -> dict[str, Any]:
         """Return what follows the run: ``outputs`` says which files; ``plan`` is a plan over them."""
@@ -124,13 +130,9 @@ class Planner:
         return self._objects(job.source, job.split, select, home)
 
     def _prefix(self, uri: str, split: Split | None, select: Select, home: str) -> tuple[dict[str, Any], str | None]:
-        self.aws.require_bucket(uri)
+        self._at(uri).require_bucket(uri)
         bucket, prefix = split_uri(uri)
-        entries = [
-            {**entry, "Etag": entry["ETag"], "LastModified": entry["LastModified"].timestamp()}
-            for entry in self.aws.first_objects(uri, MOST_SAMPLED)
-        ]
-        items = (listed_item(entry, bucket, prefix) for entry in entries)
+        items = (listed_item(entry, bucket, prefix) for entry in self._at(uri).first_objects(uri, MOST_SAMPLED))
         sample = next((item.uri for item in items if select.refusal(item) is None), None)
         if split is None:
             return {"kind": "prefix", "uri": uri, "bucket": bucket, "prefix": prefix}, sample

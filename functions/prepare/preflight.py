@@ -38,12 +38,15 @@ class Aws:
                 f"and writes in its own Region; deploy the stack there, or replicate the bucket"
             )
 
-    def first_objects(self, uri: str, most: int = 100) -> list[dict[str, Any]]:
-        """Return the first listing entries below a prefix; raises InvalidJob when it cannot be listed."""
+    def first_objects(self, uri: str, most: int) -> list[dict[str, Any]]:
+        """Return the first entries below a prefix, as ``listed_item`` takes them; raises InvalidJob when it cannot."""
         bucket, prefix = split_uri(uri)
         with _asking(uri, "the prefix"):
             answer = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=most)
-        return list(answer.get("Contents", []))
+        return [
+            {**entry, "Etag": entry["ETag"], "LastModified": entry["LastModified"].timestamp()}
+            for entry in answer.get("Contents", [])
+        ]
 
     def require_writable(self, uri: str) -> None:
         """Raise InvalidJob unless objects can be written below ``uri``.

@@ -158,6 +158,7 @@ def test_check_normalises_options_and_describes_the_operation():
             }
         ],
         "normalised": {"mark": "?"},
+        "references": [],
     }
     assert "normalised" not in handle(MemoryStore(), {"Check": {}})
 

@@ -1,6 +1,7 @@
 """Options: parsed by their declarations, refused with a sentence."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,9 @@ class Sample:
     share: float = option(0.5, help="a share", least=0, most=1)
     enlarge: bool = option(False, help="grow")
     types: dict[str, str] | None = option(None, help="types")
+    distinct: bool | tuple[str, ...] = option(False, help="rows")
+    rules: str | dict[str, Any] | None = option(None, help="a schema")
+    tables: tuple[dict[str, Any], ...] = option((), help="to join")
 
     def __post_init__(self):
         if self.width and self.widths:
@@ -31,6 +35,18 @@ def test_json_values_become_the_declared_types():
     given = {"sql": "x", "widths": [3, 4], "share": 1, "types": {"a": "int"}, "width": None}
 
     assert parse_options(Sample, given) == Sample(sql="x", widths=(3, 4), share=1, types={"a": "int"})
+
+
+def test_an_option_of_several_types_takes_each():
+    nested = {"a": {"enum": [1, None]}}
+
+    assert parse_options(Sample, {"sql": "x", "distinct": True, "rules": "s3://b/k"}).distinct is True
+    parsed = parse_options(Sample, {"sql": "x", "distinct": ["a"], "rules": nested, "tables": [nested]})
+    assert (parsed.distinct, parsed.rules, parsed.tables) == (("a",), nested, (nested,))
+    with pytest.raises(InvalidJob, match=r"write true or false or a list, each a text \(rows\)"):
+        parse_options(Sample, {"sql": "x", "distinct": None})
+    with pytest.raises(InvalidJob, match=r"option 'tables' is \[1\]: write a list, each an object \(to join\)"):
+        parse_options(Sample, {"sql": "x", "tables": [1]})
 
 
 @pytest.mark.parametrize(
@@ -58,7 +74,9 @@ def test_what_does_not_fit_is_refused(given, message):
 
 
 def test_an_unknown_option_without_a_near_one_lists_all():
-    with pytest.raises(InvalidJob, match="known are enlarge, fit, share, sql, types, width, widths"):
+    with pytest.raises(
+        InvalidJob, match="known are distinct, enlarge, fit, rules, share, sql, tables, types, width, widths"
+    ):
         parse_options(Sample, {"sql": "x", "zzzz": 1})
 
 

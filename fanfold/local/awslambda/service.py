@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -51,7 +52,7 @@ class Lambda:
     """Lambda on a laptop: each environment a process, all of them together at most ``concurrency``.
 
     Function logs are files below ``log_dir``, one a function; ``verbose`` repeats them on stderr. ``client`` is the
-    runtime client of its processes, `awslambdaric` wherever there is one.
+    runtime client of its processes, `awslambdaric` wherever there is one; ``more`` are further environment variables.
     """
 
     def __init__(  # noqa: PLR0913 - the endpoint is the one caller
@@ -65,8 +66,9 @@ class Lambda:
         log_dir: Path,
         verbose: bool = False,
         client: Client | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> None:
-        self.site = Site(region, account, endpoint_url)
+        self.site = Site(region, account, endpoint_url, more or {})
         self.clients = clients
         self._log_dir = log_dir
         self._verbose = verbose

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from fanfold.local.awslambda.config import FunctionConfig
@@ -16,16 +17,21 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH")  # without these the interpreter itself
 
 @dataclass(frozen=True)
 class Site:
-    """Where the functions are: the Region, the account, and the endpoint their SDK must talk to."""
+    """Where the functions are: the Region, the account, and the endpoint their SDK must talk to.
+
+    Attributes:
+        more: further variables of every function.
+    """
 
     region: str
     account: str
     endpoint_url: str
+    more: Mapping[str, str] = field(default_factory=dict)
 
 
 def variables(config: FunctionConfig, site: Site, staging: Staging) -> dict[str, str]:
     """Return the whole environment but what differs from process to process; reserved names win over the function's."""
-    return _machine() | _laptop(site) | dict(config.environment) | _reserved(config, site, staging)
+    return _machine() | _laptop(site) | dict(config.environment) | dict(site.more) | _reserved(config, site, staging)
 
 
 def _machine() -> dict[str, str]:

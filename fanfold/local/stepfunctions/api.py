@@ -14,6 +14,7 @@ from fanfold.local.stepfunctions.executions import Execution, Executions, detail
 from fanfold.local.stepfunctions.machines import Machine, Machines, check_name
 from fanfold.local.stepfunctions.mapruns import MapRun, MapRuns
 from fanfold.local.stepfunctions.parallel import run_map, run_parallel
+from fanfold.local.stepfunctions.readers import Lister
 from fanfold.local.stepfunctions.scope import Scope
 from fanfold.local.stepfunctions.services import Services, Workers
 from fanfold.local.stepfunctions.states import run_choice, run_fail, run_pass, run_wait
@@ -43,9 +44,19 @@ class StepFunctions:
         invoke: the door to Lambda.
         clients: makes clients of the other services of this endpoint.
         parallel_children: how many threads help the executions along; MaxConcurrency 0 means this many and one.
+        directories: lists directories of this machine for maps over the bucket ``file:``; ``None``: it is not there.
     """
 
-    def __init__(self, *, region: str, account: str, invoke: Invoke, clients: Clients, parallel_children: int) -> None:
+    def __init__(  # noqa: PLR0913 - the endpoint is the one caller
+        self,
+        *,
+        region: str,
+        account: str,
+        invoke: Invoke,
+        clients: Clients,
+        parallel_children: int,
+        directories: Lister | None = None,
+    ) -> None:
         self._region = region
         self._account = account
         self._children = Children()
@@ -63,6 +74,7 @@ class StepFunctions:
             children=self._children,
             map_runs=self._map_runs,
             runners=_RUNNERS,
+            directories=directories,
         )
         self._executions = Executions(services)
         self._operations: Mapping[str, Callable[[Request], Response]] = {

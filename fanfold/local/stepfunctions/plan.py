@@ -58,8 +58,8 @@ def _entries(visit: Visit, body: MapBody) -> tuple[Callable[[], Iterator[readers
         items = map_items(visit, body)
         return lambda: iter(items), len(items)
     source = _source(visit, body.reader)
-    clients = visit.line.services.clients
-    return lambda: readers.read(source, clients("s3")), None
+    services = visit.line.services
+    return lambda: readers.read(source, services.clients("s3"), services.directories), None
 
 
 def _source(visit: Visit, reader: Reader) -> readers.Source:

@@ -16,6 +16,10 @@ from fanfold.local.stepfunctions.failure import ITEM_READER_FAILED, RUNTIME, Fai
 from fanfold.local.stepfunctions.pointer import resolve
 
 STATE_DATA: Final = "STATE_DATA"
+# What stands for a bucket where directories of this machine are listed; no bucket can be called so.
+FILES: Final = "file:"
+# Lists what is below a prefix of paths, as ``{"Key", "Size", "Etag", "LastModified"}``; raises OSError or ValueError.
+Lister = Callable[[str], Iterator[dict[str, Any]]]
 
 
 @dataclass(slots=True)
@@ -44,10 +48,13 @@ def entries_of(value: list[Any] | dict[str, Any]) -> Iterator[Entry]:
     return (Entry({"Key": key, "Value": each}, STATE_DATA, key) for key, each in value.items())
 
 
-def read(source: Source, s3: Any) -> Iterator[Entry]:
-    """Yield the items of a reader; raises Failure States.ItemReaderFailed."""
+def read(source: Source, s3: Any, directories: Lister | None = None) -> Iterator[Entry]:
+    """Yield the items of a reader; raises Failure States.ItemReaderFailed.
+
+    With ``directories``, listing the bucket ``file:`` lists directories; without, there is no such bucket.
+    """
     try:
-        yield from itertools.islice(_read(source, s3), source.most)
+        yield from itertools.islice(_read(source, s3, directories), source.most)
     except (ClientError, BotoCoreError) as problem:
         raise Failure(ITEM_READER_FAILED, _describe(problem, source.arguments)) from None
     except (ValueError, OSError, EOFError, KeyError) as problem:
@@ -67,7 +74,7 @@ def _describe(problem: ClientError | BotoCoreError, arguments: Mapping[str, Any]
     return str(problem)
 
 
-def _read(source: Source, s3: Any) -> Iterator[Entry]:
+def _read(source: Source, s3: Any, directories: Lister | None) -> Iterator[Entry]:
     bucket = source.arguments.get("Bucket")
     if not isinstance(bucket, str):
         raise Failure(RUNTIME, "The Arguments of an ItemReader need a Bucket.")
@@ -77,14 +84,23 @@ def _read(source: Source, s3: Any) -> Iterator[Entry]:
             if not (listed["Key"].endswith("/") and listed["Size"] == 0):
                 yield from _file(s3, {"Bucket": bucket, "Key": listed["Key"]}, config)
     elif source.listing:
-        for listed in _listed(s3, source.arguments):
-            yield Entry(listed, f"s3://{bucket}")
+        yield from _entries(s3, source.arguments, directories)
     elif config.get("ManifestType") == "ATHENA_DATA":
         yield from _athena(s3, source.arguments, config)
     elif config.get("InputType", "MANIFEST") == "MANIFEST":
         yield from _inventory(s3, source.arguments)
     else:
         yield from _file(s3, source.arguments, config)
+
+
+def _entries(s3: Any, arguments: Mapping[str, Any], directories: Lister | None) -> Iterator[Entry]:
+    bucket = arguments["Bucket"]
+    if bucket == FILES and directories is not None:
+        for listed in directories(arguments.get("Prefix", "")):
+            yield Entry({**listed, "StorageClass": "STANDARD"}, f"{FILES}//")
+    else:
+        for listed in _listed(s3, arguments):
+            yield Entry(listed, f"s3://{bucket}")
 
 
 def _listed(s3: Any, arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

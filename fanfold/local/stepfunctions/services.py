@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fanfold.local.stepfunctions.children import Children
     from fanfold.local.stepfunctions.interpreter import Runner
     from fanfold.local.stepfunctions.mapruns import MapRuns
+    from fanfold.local.stepfunctions.readers import Lister
 
 
 class Workers:
@@ -63,3 +64,4 @@ class Services:
     children: Children
     map_runs: MapRuns
     runners: Mapping[str, Runner]
+    directories: Lister | None = None

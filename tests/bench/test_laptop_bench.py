@@ -1,0 +1,32 @@
+"""The laptop's benchmark: the shape of its rows, over a few tiny pictures and without the peers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_tiny_run_measures_every_row_and_exits_as_its_targets_say(tmp_path):
+    written = tmp_path / "rows.json"
+    done = subprocess.run(
+        [sys.executable, "bench/laptop.py", "--scale", "0.01", "--no-peers", "--json", str(written)],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    assert written.exists(), done.stderr
+    rows = json.loads(written.read_text())["rows"]
+
+    assert [(row["what"].rpartition(", ")[2], row["unit"], row["target"]) for row in rows] == [
+        ("against pool", "pictures/s", "ratio >= 0.85"),
+        ("against lithops", "pictures/s", "ratio >= 1"),
+        ("against img2dataset", "pictures/s", "ratio >= 1"),
+        ("the whole command over one picture", "s", None),
+        ("all processes of a run over 50 small pictures", "MB", "ours <= 1,200"),
+    ]
+    assert [row["ours"] > 0 for row in rows] == [True] * 5
+    assert [row["note"] for row in rows[1:3]] == ["SKIPPED: --no-peers"] * 2
+    assert rows[0]["peer"] > 0
+    assert done.returncode == (0 if all(row["met"] in {None, True} for row in rows) else 1)
