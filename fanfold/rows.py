@@ -25,6 +25,8 @@ from itemkit.store import Store, with_head
 
 # Rows that are looked at together.
 _TOGETHER = 1000
+# Characters of a cell: more is a quote that was not closed.
+LONGEST_CELL = 128 * 1024
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ class Rows:
 
 def _csv(text: IO[str]) -> Iterator[dict[str, str]]:
     """Yield a row's cells by column: missing ones are empty, further ones are dropped."""
+    # The module's own, which others in this process may have moved: a key has 1,024 bytes at most.
+    csv.field_size_limit(LONGEST_CELL)
     rows = csv.reader(text)
     header = next(rows, [])
     for cells in rows:

