@@ -74,12 +74,13 @@ def test_samples_are_taken_from_all_files_in_turn(sampler: Sampler, s3: Any) -> 
     ("body", "kept", "fault"),
     [
         (b"no gzip", 0, "BadGzipFile"),
-        (gzip.compress(b"{}\n"), 0, "KeyError"),
-        (gzip.compress(b"[]\n"), 0, "TypeError"),
+        (gzip.compress(b"{}\n", mtime=0), 0, "KeyError"),
+        (gzip.compress(b"[]\n", mtime=0), 0, "TypeError"),
         (gzip.compress(json.dumps(made("s3://output/a").to_json()).encode() + b"\n{"), 1, "JSONDecodeError"),
         (gzip.compress(b'"' + b"x" * (1 << 20)), 0, "JSONDecodeError"),
         (write_records([made("s3://output/a")])[:-8], 0, "EOFError"),
     ],
+    ids=["no gzip", "no record", "a list", "a line cut off", "one long line", "cut off"],
 )
 def test_a_damaged_records_file_is_a_gap(sampler: Sampler, s3: Any, body: bytes, kept: int, fault: str) -> None:
     good = put(s3, "good.gz", write_records([made("s3://output/b")]))
