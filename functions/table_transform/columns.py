@@ -8,8 +8,9 @@ column text would change its type from file to file, and making the value null w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 
 import polars as pl
 
@@ -25,10 +26,11 @@ MEANT_AS_NUMBERS = 0.9
 # Columns that are text in these rows are text; only the others are looked through to the end.
 _FIRST_ROWS = 1000
 _LONGEST_SHOWN = 80
-_CODE = r"^(\+|-?0\d)"
+CODE = r"^(\+|-?0\d)"
 # A float holds any whole number of 15 digits.
-_LONG = r"^-?\d{16,}$"
-_BOOLEAN = "^(true|True|TRUE|false|False|FALSE)$"
+TOO_LONG_FOR_A_FLOAT = 10**15
+LONG = r"^-?\d{16,}$"
+BOOLEAN = "^(true|True|TRUE|false|False|FALSE)$"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class Evidence:
         return "number" if self.numbers == self.values and not self.longs else "text"
 
     @property
+    def meant(self) -> str | None:
+        """The type the column is meant to have, whether or not all values fit it."""
+        return "number" if self.is_meant_as_numbers else self.kind
+
+    @property
     def is_text(self) -> bool:
         """Tell whether the column is text whatever other rows hold."""
         return self.kind == "text" and not self.is_meant_as_numbers
@@ -79,16 +86,28 @@ class Evidence:
         counts = {"integer": self.integers, "number": self.numbers, "boolean": self.booleans}
         return counts.get(kind, self.values)
 
+    def __add__(self, other: Evidence) -> Evidence:
+        """Return the evidence of both."""
+        return Evidence(*map(operator.add, astuple(self), astuple(other)))
 
-def undecided(cells: pl.LazyFrame) -> list[str]:
-    """Return the columns whose first rows do not make them text whatever is below: those to look through to the end.
+
+def undecided(cells: pl.LazyFrame) -> dict[str, Evidence]:
+    """Return what the first rows hold of the columns that they do not make text whatever is below.
 
     ``cells`` are read as text, here and below.
     """
-    names = cells.collect_schema().names()
-    first = cells.head(_FIRST_ROWS).select(evidence(name).alias(str(place)) for place, name in enumerate(names))
-    found = first.collect(engine="streaming").row(0)
-    return [name for name, fields in zip(names, found, strict=True) if not Evidence(**fields).is_text]
+    first = gathered(cells.head(_FIRST_ROWS), cells.collect_schema().names())
+    return {name: found for name, found in first.items() if not found.is_text}
+
+
+def gathered(cells: pl.LazyFrame, names: Sequence[str]) -> dict[str, Evidence]:
+    """Gather the evidence of some columns from all rows; raises what polars does."""
+    if not names:
+        return {}
+    found = cells.select(evidence(name).alias(str(place)) for place, name in enumerate(names))
+    return {
+        name: Evidence(**fields) for name, fields in zip(names, found.collect(engine="streaming").row(0), strict=True)
+    }
 
 
 def evidence(name: str) -> pl.Expr:
@@ -98,9 +117,9 @@ def evidence(name: str) -> pl.Expr:
         values=(cell != "").sum(),
         integers=cell.cast(pl.Int64, strict=False).count(),
         numbers=cell.cast(pl.Float64, strict=False).count(),
-        codes=cell.str.contains(_CODE).sum(),
-        longs=cell.str.contains(_LONG).sum(),
-        booleans=cell.str.contains(_BOOLEAN).sum(),
+        codes=cell.str.contains(CODE).sum(),
+        longs=cell.str.contains(LONG).sum(),
+        booleans=cell.str.contains(BOOLEAN).sum(),
     )
 
 
@@ -110,7 +129,7 @@ def settled(name: str, found: Evidence, wanted: str | None, cells: pl.LazyFrame)
     Raises:
         InvalidRows: a cell is not what the column is.
     """
-    kind = wanted or ("number" if found.is_meant_as_numbers else found.kind)
+    kind = wanted or found.meant
     if kind is not None and found.fitting(kind) < found.values:
         row, value = _first_misfit(name, kind, cells)
         reason = "the option types wants it" if wanted else "nearly all of the column is"
@@ -124,7 +143,7 @@ def settled(name: str, found: Evidence, wanted: str | None, cells: pl.LazyFrame)
 def _first_misfit(name: str, kind: str, cells: pl.LazyFrame) -> tuple[int, str]:
     """Return the row, from 1, and the text of the first cell that is no ``kind``."""
     cell = pl.col("cell")
-    fits = cell.str.contains(_BOOLEAN) if kind == "boolean" else cell.cast(TYPES[kind], strict=False).is_not_null()
+    fits = cell.str.contains(BOOLEAN) if kind == "boolean" else cell.cast(TYPES[kind], strict=False).is_not_null()
     misfits = cells.select(cell=pl.col(name)).with_row_index("row", offset=1).filter((cell != "") & ~fits)
     row, value = misfits.head(1).collect().row(0)
     return row, value

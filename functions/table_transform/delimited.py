@@ -1,27 +1,33 @@
 """Delimited text: which delimiter, whether every row is whole, and the typed rows.
 
 polars reads a row with too few fields as if the rest were empty, and reads much that is no table as one. So the rows
-are proven: every delimiter of the text is between two fields of a row of full width, or within quotes.
+are proven: every delimiter of the text is between two fields of a row of full width, or within quotes. This happens in
+passing (``Passage``); what does not pass is read again with patience, to say what is wrong with it or to get it right.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import polars as pl
 
-from functions.table_transform.columns import TYPES, Evidence, evidence, settled, undecided
-from functions.table_transform.content import MOST_BYTES, MOST_COLUMNS
+from functions.table_transform.columns import Evidence, evidence, settled, undecided
 from functions.table_transform.errors import POLARS_FAULTS, EmptyTable, InvalidRows, UnreadableTable
+from functions.table_transform.passage import Layout, Passage
+from functions.table_transform.spool import MOST_COLUMNS, Content, Scratch
+from functions.table_transform.text import Text
 
 DELIMITERS: Mapping[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 _SNIFFED_BYTES = 1024 * 1024
 _SNIFFED_ROWS = 100
+# What polars makes of a line takes up to eight times as much.
+_LONGEST_LINE = 96 * 1024 * 1024
+_LONGEST_CELL = 16 * 1024 * 1024
 _LONGEST_HEADER = 512 * 1024
 
 
@@ -32,36 +38,103 @@ class Rows:
     Attributes:
         frame: typed.
         count: how many, without the header.
-        delimiter: its name; ``None`` for a single column.
         untyped: the columns without a value, read as text.
     """
 
     frame: pl.LazyFrame
     count: int
-    delimiter: str | None
     untyped: frozenset[str]
 
 
-def read_rows(text: bytes, delimiter: str | None, types: Mapping[str, str]) -> Rows:
-    """Read UTF-8 text; ``delimiter`` and ``types`` by name, as the options have them.
+@dataclass(frozen=True)
+class Delimited:
+    """A delimited text, of which only the beginning has been looked at.
+
+    Attributes:
+        delimiter: its name; ``None`` for a single column.
+        names: of the columns.
+        types: given ones, by column.
+    """
+
+    layout: Layout
+    delimiter: str | None
+    names: list[str]
+    types: Mapping[str, str]
+    scratch: Scratch
+
+    def passage(self) -> Passage | None:
+        """Return the rows for one reading, ``None`` where there is something odd about them."""
+        try:
+            return Passage(self.layout, self.names, self.types)
+        except POLARS_FAULTS:
+            return None
+
+    def rows(self) -> Rows:
+        """Read the rows to prove them, and return them for another reading.
+
+        Raises:
+            UnreadableTable: no rows where there should be some.
+            InvalidRows: a row of another width than the header, unpaired quotes, or a cell of the wrong type.
+        """
+        passage = self.passage()
+        if passage is not None and _passes(passage):
+            return _rows(self.layout, passage.rows, passage.kinds)
+        return self.doubtful_rows()
+
+    def doubtful_rows(self) -> Rows:
+        """Read rows that did not pass as they looked: without blank lines, and with types from all cells.
+
+        Raises as ``rows`` does.
+        """
+        cells = _proven(self.layout, self.types, self.scratch)
+        return _rows(cells.layout, cells.count, cells.kinds(self.types))
+
+
+def recognised(
+    text: Text,
+    delimiter: str | None,
+    types: Mapping[str, str] | Callable[[Sequence[str]], Mapping[str, str]],
+    scratch: Scratch,
+) -> Delimited:
+    """Look at the beginning of a text; ``delimiter`` and ``types`` by name, or from the columns' names.
 
     Raises:
         EmptyTable: no header.
-        UnreadableTable: no rows where there should be some, or the wrong delimiter.
-        InvalidRows: a row of another width than the header, unpaired quotes, or a cell of the wrong type.
+        UnreadableTable: no header that could be one, or the wrong delimiter.
     """
-    if b"\n" not in text:
-        text = text.replace(b"\r", b"\n")
-    if not text.strip():
+    beginning = text.beginning(_SNIFFED_BYTES)
+    if b"\n" not in beginning and b"\r" in beginning:
+        text = Text(scratch.keep(_with_line_feeds(text.content), "the text"), text.encoding)
+        beginning = text.beginning(_SNIFFED_BYTES)
+    if not beginning.strip() and len(beginning) < _SNIFFED_BYTES:
         raise EmptyTable('there is nothing in it: remove it, or leave it out with "select": {"min_bytes": 1}')
-    name = _settled_delimiter(text, delimiter)
+    if text.longest_line > _LONGEST_LINE:
+        raise UnreadableTable(f"a line has more than {_LONGEST_LINE:,} bytes: is this a table?")
+    name = _settled_delimiter(beginning, delimiter)
     separator = DELIMITERS[name or "comma"]
-    _refuse_endless_header(text, separator)
-    cells = _proven(text, separator, types)
-    kinds = cells.kinds(types)
-    schema = {column: TYPES[kind or "text"] for column, kind in kinds.items()}
-    frame = pl.scan_csv(io.BytesIO(cells.text), separator=separator, schema=schema)
-    return Rows(frame, cells.count, name, frozenset(column for column, kind in kinds.items() if kind is None))
+    _refuse_endless_header(beginning, separator)
+    layout = Layout(text.content, separator)
+    try:
+        names = layout.cells.collect_schema().names()
+    except POLARS_FAULTS as error:
+        raise _refusal(layout) from error
+    return Delimited(layout, name, names, types(names) if callable(types) else types, scratch)
+
+
+def _rows(layout: Layout, count: int, kinds: Mapping[str, str | None]) -> Rows:
+    return Rows(layout.typed(kinds), count, frozenset(column for column, kind in kinds.items() if kind is None))
+
+
+def _with_line_feeds(content: Content) -> Iterator[bytes]:
+    return (piece.replace(b"\r", b"\n") for piece in content.pieces())
+
+
+def _passes(passage: Passage) -> bool:
+    try:
+        passage.frame.select(pl.len()).collect(engine="streaming")
+    except POLARS_FAULTS:
+        return False
+    return passage.is_proven
 
 
 @dataclass(frozen=True)
@@ -70,73 +143,58 @@ class _Cells:
 
     Attributes:
         count: rows, without the header.
-        in_quotes: separators that stand within cells and names.
         found: what the columns that may not be text hold.
     """
 
-    text: bytes
-    separator: str
-    frame: pl.LazyFrame
+    layout: Layout
     names: list[str]
     count: int
-    in_quotes: int
     found: Mapping[str, Evidence]
 
     @classmethod
-    def read(cls, text: bytes, separator: str, types: Mapping[str, str]) -> _Cells:
+    def read(cls, layout: Layout, types: Mapping[str, str]) -> _Cells:
         """Read all of them once; raises InvalidRows where polars cannot."""
-        frame = pl.scan_csv(io.BytesIO(text), separator=separator, infer_schema=False)
         try:
-            names = frame.collect_schema().names()
-            looked_at = list(dict.fromkeys([*undecided(frame), *(name for name in types if name in names)]))
+            names = layout.cells.collect_schema().names()
+            looked_at = list(dict.fromkeys([*undecided(layout.cells), *(name for name in types if name in names)]))
+            # With the nulls counted polars reads every column: else it passes over the end of rows that are too long.
+            counts = [pl.len(), pl.sum_horizontal(pl.all().null_count()).alias("nulls")]
             found = [evidence(name).alias(f"found {place}") for place, name in enumerate(looked_at)]
-            gathered = frame.select(*_counts(text, separator), *found).collect(engine="streaming")
+            count, _, *fields = layout.cells.select(*counts, *found).collect(engine="streaming").row(0)
         except POLARS_FAULTS as error:
-            raise InvalidRows(_first_fault(text, separator)) from error
-        count, _, in_cells, *fields = gathered.row(0)
-        in_quotes = in_cells + sum(name.count(separator) for name in names)
+            raise _refusal(layout) from error
         evidences = {name: Evidence(**each) for name, each in zip(looked_at, fields, strict=True)}
-        return cls(text, separator, frame, names, count, in_quotes, evidences)
+        return cls(layout, names, count, evidences)
 
     def kinds(self, types: Mapping[str, str]) -> dict[str, str | None]:
         """Return the type of each column, ``None`` for one without values; raises InvalidRows for a cell of another."""
-        found = {name: settled(name, each, types.get(name), self.frame) for name, each in self.found.items()}
+        found = {name: settled(name, each, types.get(name), self.layout.cells) for name, each in self.found.items()}
         return {name: found.get(name, "text") for name in self.names}
 
     @property
     def are_whole(self) -> bool:
         """Tell whether every row has as many cells as the header."""
-        between = (self.count + 1) * (len(self.names) - 1)
-        return self.text.count(self.separator.encode()) == between + self.in_quotes and not self.text.count(b'"') % 2
+        return self.layout.rows(len(self.names)) == self.count
 
     @property
     def are_lost(self) -> bool:
         """Tell whether polars saw no row where there are lines below the header."""
         lines_of_header = 1 + sum(name.count("\n") for name in self.names)
-        return self.count == 0 and len(self.text.strip(b"\r\n").splitlines()) > lines_of_header
+        beginning = self.layout.content.beginning(_SNIFFED_BYTES)
+        return self.count == 0 and len(beginning.strip(b"\r\n").splitlines()) > lines_of_header
 
 
-def _counts(text: bytes, separator: str) -> list[pl.Expr]:
-    """Return expressions for the rows, the nulls and the separators within cells.
-
-    The nulls are counted so that polars reads every column: else it passes over the end of rows that are too long.
-    """
-    within = pl.all().str.count_matches(separator, literal=True) if b'"' in text else pl.lit(0)
-    return [
-        pl.len().alias("rows"),
-        pl.sum_horizontal(pl.all().null_count()).alias("nulls"),
-        pl.sum_horizontal(within.sum()).alias("within"),
-    ]
-
-
-def _proven(text: bytes, separator: str, types: Mapping[str, str]) -> _Cells:
+def _proven(layout: Layout, types: Mapping[str, str], scratch: Scratch) -> _Cells:
     """Read the cells, without blank lines; raises InvalidRows or UnreadableTable unless each row is whole."""
-    cells = _Cells.read(text, separator, types)
+    if layout.rows(len(layout.cells.collect_schema())) is None and (fault := _first_fault(layout)):
+        raise InvalidRows(fault)
+    cells = _Cells.read(layout, types)
     if not cells.are_whole:
-        text = b"".join(_filled_lines(text))
-        cells = _Cells.read(text, separator, types)
+        filled = scratch.keep(_filled_lines(layout.content), "the text without blank lines")
+        layout = Layout(filled, layout.separator)
+        cells = _Cells.read(layout, types)
     if not cells.are_whole:
-        raise InvalidRows(_first_fault(text, separator))
+        raise _refusal(layout)
     if cells.are_lost:
         raise UnreadableTable("no row was found below the header though there are lines: give a table")
     return cells
@@ -148,7 +206,7 @@ def _refuse_endless_header(text: bytes, separator: str) -> None:
     columns, length = len(header), sum(map(len, header))
     if columns > MOST_COLUMNS:
         raise UnreadableTable(f"{columns:,} columns are more than {MOST_COLUMNS:,}: is the first line the header?")
-    if length > _LONGEST_HEADER or (not header and len(text) > _SNIFFED_BYTES):
+    if length > _LONGEST_HEADER or (not header and len(text) >= _SNIFFED_BYTES):
         raise UnreadableTable("the first line is too long to name columns: is it a header, and are its quotes closed?")
 
 
@@ -196,8 +254,7 @@ def _widths(text: bytes, delimiter: str) -> list[int]:
 
 def _records(text: bytes, delimiter: str) -> Iterator[list[str]]:
     """Yield the first records; a quote that is not closed ends them."""
-    beginning = io.BytesIO(text[:_SNIFFED_BYTES])
-    lines = io.TextIOWrapper(beginning, "utf-8", errors="replace", newline="")
+    lines = io.TextIOWrapper(io.BytesIO(text), "utf-8", errors="replace", newline="")
     try:
         yield from _reader(lines, delimiter)
     except csv.Error:
@@ -205,23 +262,35 @@ def _records(text: bytes, delimiter: str) -> Iterator[list[str]]:
 
 
 def _reader(lines: Iterable[str], delimiter: str) -> Any:
-    """Return a csv reader; the module's default of 128 KiB is no limit of ours: a cell is at most the table."""
-    csv.field_size_limit(MOST_BYTES)
+    """Return a csv reader; of the module's own default, 128 KiB, a cell may be longer."""
+    csv.field_size_limit(_LONGEST_CELL)
     return csv.reader(lines, delimiter=delimiter, strict=True)
 
 
-def _filled_lines(text: bytes) -> Iterator[bytes]:
+def _filled_lines(content: Content) -> Iterator[bytes]:
     """Yield the lines that are not blank; a blank line within quotes is not."""
     quotes = 0
-    for line in io.BytesIO(text):
-        if quotes % 2 or line.strip(b"\r\n "):
-            yield line
-        quotes += line.count(b'"')
+    with content.open() as stream:
+        for line in stream:
+            if quotes % 2 or line.strip(b"\r\n "):
+                yield line
+            quotes += line.count(b'"')
 
 
-def _first_fault(text: bytes, separator: str) -> str:
-    """Describe the first row that is not as wide as the header, or whose quotes are not paired."""
-    lines = _Quotes(io.TextIOWrapper(io.BytesIO(text), "utf-8", newline=""))
+def _refusal(layout: Layout) -> InvalidRows | UnreadableTable:
+    """Return the error for rows that cannot be read, or that are not whole."""
+    fault = _first_fault(layout)
+    return InvalidRows(fault) if fault else UnreadableTable("this is no delimited text that polars reads: give a table")
+
+
+def _first_fault(layout: Layout) -> str | None:
+    """Describe the first row that is not as wide as the header, or whose quotes are not paired; ``None`` if none is."""
+    with layout.content.open() as stream:
+        return _first_fault_in(io.TextIOWrapper(stream, "utf-8-sig", newline=""), layout.separator)
+
+
+def _first_fault_in(text: Iterable[str], separator: str) -> str | None:
+    lines = _Quotes(iter(text))
     records = _reader(lines, separator)
     place, width = -1, 0
     try:
@@ -234,7 +303,7 @@ def _first_fault(text: bytes, separator: str) -> str:
                 return f"{where} has {len(record)} fields where the header has {width}: correct the row, or its quotes"
     except csv.Error as error:
         return f"{_row(place + 1)} has unpaired quotes ({error}): put whole fields in quotes, and double those within"
-    raise UnreadableTable("this is no delimited text that polars reads: give CSV, TSV, JSON, JSON lines or Parquet")
+    return None
 
 
 def _row(place: int) -> str:

@@ -19,7 +19,14 @@ import polars as pl
 from itemkit import PermanentError
 
 # What polars raises over data and queries; its panics are no Exception.
-POLARS_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, TypeError)
+POLARS_FAULTS = (
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    OSError,
+    ValueError,
+    TypeError,
+    RecursionError,
+)
 _MOST_NAMES = 12
 
 

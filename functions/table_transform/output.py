@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import polars as pl
 
@@ -13,28 +14,55 @@ Engine = Literal["streaming", "in-memory"]
 CONTENT_TYPES: Mapping[str, str] = {
     "parquet": "application/vnd.apache.parquet",
     "csv": "text/csv; charset=utf-8",
+    "csv.gz": "application/gzip",
     "jsonl": "application/x-ndjson",
+    "jsonl.gz": "application/gzip",
 }
+# A tenth less CPU than level 3, which is the default of polars, and no larger.
+_ZSTD_LEVEL = 2
+_GZIP_LEVEL = 6
+# Of a row group, which is in memory until it is written.
+_CELLS_AT_ONCE = 8_000_000
+_FEWEST_ROWS, _MOST_ROWS = 1_000, 100_000
 
 
 @dataclass(frozen=True)
 class Written:
-    """The bytes of a result and how many rows are in them."""
+    """A result and how many rows are in it.
 
-    body: bytes
+    Attributes:
+        body: its bytes, or the file they are in.
+    """
+
+    body: bytes | Path
     rows: int
 
 
-def write(query: pl.LazyFrame, form: str, engine: Engine) -> Written:
-    """Run the query with an engine of polars and write its rows as ``form``."""
-    out = io.BytesIO()
-    if form == "parquet":
-        query.sink_parquet(out, compression="zstd", engine=engine)
-        written = pl.scan_parquet(io.BytesIO(out.getvalue()))
-    elif form == "csv":
-        query.sink_csv(out, engine=engine)
-        written = pl.scan_csv(io.BytesIO(out.getvalue()), infer_schema=False)
+def write(query: pl.LazyFrame, form: str, engine: Engine, path: Path | None = None) -> Written:
+    """Run the query with an engine of polars and write its rows as ``form``, into memory or the file at ``path``."""
+    memory = io.BytesIO()
+    target = memory if path is None else path
+    heights: list[int] = []
+    counted = _counting(query, heights)
+    kind, _, packing = form.partition(".")
+    packed: Any = {"compression": "gzip", "compression_level": _GZIP_LEVEL} if packing else {}
+    if kind == "parquet":
+        at_once = max(_FEWEST_ROWS, min(_MOST_ROWS, _CELLS_AT_ONCE // max(1, len(query.collect_schema()))))
+        counted.sink_parquet(
+            target, compression="zstd", compression_level=_ZSTD_LEVEL, row_group_size=at_once, engine=engine
+        )
+    elif kind == "csv":
+        counted.sink_csv(target, engine=engine, check_extension=False, **packed)
     else:
-        query.sink_ndjson(out, engine=engine)
-        return Written(out.getvalue(), out.getvalue().count(b"\n"))
-    return Written(out.getvalue(), written.select(pl.len()).collect().item())
+        counted.sink_ndjson(target, engine=engine, check_extension=False, **packed)
+    return Written(memory.getvalue() if path is None else path, sum(heights))
+
+
+def _counting(query: pl.LazyFrame, heights: list[int]) -> pl.LazyFrame:
+    """Return the query that notes how many rows pass to its output."""
+
+    def note(rows: pl.DataFrame) -> pl.DataFrame:
+        heights.append(rows.height)
+        return rows
+
+    return query.map_batches(note, streamable=True)

@@ -1,9 +1,9 @@
-"""The job's SQL: one query over the one table ``self``, and nothing else that the SQL of polars can reach."""
+"""The job's SQL: one query over the one table ``self``, or an expression, and nothing else that polars can reach."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -57,7 +57,7 @@ class Plan:
 
     def failed(self, error: BaseException) -> QueryFailed:
         """Describe what polars raised when the query ran."""
-        return QueryFailed(_described(error, self.schema))
+        return QueryFailed(_described("the SQL", error, self.schema))
 
 
 def parse(sql: str, frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -71,7 +71,7 @@ def parse(sql: str, frame: pl.LazyFrame) -> pl.LazyFrame:
         raise QueryFailed(f"{reads[0]} is not allowed in SQL: the only table is self, the object that is transformed")
     if not _QUERY.match(sql):
         raise QueryFailed(f"{sql.strip()[:40]!r} is no query: SQL that begins with SELECT or WITH is wanted")
-    with _told(pl.Schema()):
+    with told("the SQL", pl.Schema()):
         return pl.SQLContext({"self": frame}).execute(sql)
 
 
@@ -82,27 +82,58 @@ def plan(sql: str, schema: pl.Schema) -> Plan:
         QueryFailed: it does not fit, such as an unknown column, table or function.
     """
     query = parse(sql, pl.DataFrame(schema=schema).lazy())
-    with _told(schema):
+    with told("the SQL", schema):
         steps = query.explain(optimized=False)
     if _SCAN.search(steps):
         raise QueryFailed("the SQL reads more than self: the only table is the object that is transformed")
     return Plan(sql, schema, steps)
 
 
+def expression(sql: str, option: str, schema: pl.Schema) -> pl.Expr:
+    """Return an SQL expression over the columns of ``schema``; ``option`` is where it stands.
+
+    Raises:
+        QueryFailed: bad syntax, or an unknown column or function.
+    """
+    if _READS.search(sql):
+        raise QueryFailed(f"the option {option!r} reads files: it has an expression over the columns of a row")
+    with told(f"the option {option!r}", schema):
+        found = pl.sql_expr(sql)
+        pl.DataFrame(schema=schema).lazy().select(found).collect_schema()
+    return found
+
+
 @contextmanager
-def _told(schema: pl.Schema) -> Iterator[None]:
+def told(what: str, schema: pl.Schema) -> Iterator[None]:
+    """Turn an error of polars over ``what`` into QueryFailed, with the near name or the columns there are."""
     try:
         yield
     except POLARS_FAULTS as error:
-        raise QueryFailed(_described(error, schema)) from error
+        raise QueryFailed(_described(what, error, schema)) from error
 
 
-def _described(error: BaseException, schema: pl.Schema) -> str:
+def _described(what: str, error: BaseException, schema: pl.Schema) -> str:
     """Describe an error of polars with the near name where a name is unknown, else with the columns there are."""
     line = first_line(error).split("; valid columns:")[0]
     unknown = _QUOTED.search(line)
     near = nearest(unknown[1], [*schema.names(), "self"]) if unknown else None
     if near and unknown and near != unknown[1]:
-        return f"the SQL does not fit: {line}; did you mean {near!r}?"
+        return f"{what} does not fit: {line}; did you mean {near!r}?"
     columns = f"; self has the columns {listed([f'{name} ({dtype})' for name, dtype in schema.items()])}"
-    return f"the SQL does not fit: {line}{columns if schema else ''}"
+    return f"{what} does not fit: {line}{columns if schema else ''}"
+
+
+def refuse_unknown(names: Iterable[str], option: str, known: Sequence[str]) -> None:
+    """Raise QueryFailed for the first column that an option names and the table has not."""
+    for name in names:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {near!r}?" if near else f"its columns are {listed(known)}"
+            raise QueryFailed(f"the table has no column {name!r}, which the option {option!r} names: {hint}")
+
+
+def refuse_taken(names: Iterable[str], option: str, known: Sequence[str]) -> None:
+    """Raise QueryFailed for the first column that an option adds and the table already has."""
+    for name in names:
+        if name in known:
+            raise QueryFailed(f"the table already has a column {name!r}, which the option {option!r} adds: rename one")

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import io
-import json
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, TypeVar
 
 import polars as pl
 
+from functions.table_transform.binary import ARROW_FILE, ARROW_STREAM, PARQUET, read_arrow, read_parquet
 from functions.table_transform.columns import TYPES
-from functions.table_transform.content import MOST_COLUMNS, is_parquet, refuse_what_is_no_table
-from functions.table_transform.delimited import read_rows
+from functions.table_transform.content import refuse_what_is_no_table, unpacked
+from functions.table_transform.delimited import Delimited, recognised
 from functions.table_transform.errors import (
     POLARS_FAULTS,
-    EmptyTable,
-    InvalidRows,
     QueryFailed,
     UnreadableTable,
     first_line,
     listed,
     nearest,
 )
-from functions.table_transform.text import to_utf8
+from functions.table_transform.markup import to_csv
+from functions.table_transform.objects import Objects, read_lines, to_lines
+from functions.table_transform.spool import Content, Scratch
+from functions.table_transform.text import Text, as_utf8, markup
+from itemkit import PermanentError
 
-# A few kilobytes of Parquet can stand for any number of equal rows.
-MOST_ROWS = 100_000_000
-_KEY = re.compile(rb'"([^"\\]{1,100})"\s*:')
-_LOOKED_AT_FOR_KEYS = 4 * 1024 * 1024
+T = TypeVar("T")
+# Types by column, or what tells them once the columns of delimited text are known.
+Types = Mapping[str, str] | Callable[[Sequence[str]], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,20 @@ class Table:
 
     Attributes:
         frame: lazy; reading may still fail where the bytes of a Parquet file are damaged.
-        rows: how many.
+        counted: tells how many rows there are.
         facts: what was found: ``source``, and where it is text ``encoding`` and ``delimiter``.
         untyped: columns without a value, read as text.
     """
 
     frame: pl.LazyFrame
-    rows: int
+    counted: Callable[[], int]
     facts: Mapping[str, Any]
     untyped: frozenset[str] = frozenset()
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are; of a table in passing, once its frame has been run."""
+        return self.counted()
 
     @property
     def schema(self) -> pl.Schema:
@@ -66,112 +72,122 @@ class Table:
             raise UnreadableTable(f"the table is damaged ({first_line(error)}): write it again") from error
 
 
-def read_table(content: bytes, delimiter: str | None, types: Mapping[str, str]) -> Table:
-    """Read unpacked bytes; ``delimiter`` and ``types`` by name, as the options have them.
+def read_table(body: bytes | Path, delimiter: str | None, types: Types, scratch: Scratch | None = None) -> Table:
+    """Read a table whose rows are proven; ``delimiter`` and ``types`` by name, as the options have them.
+
+    ``scratch`` takes what is made of a large one, and must not be closed before the table is done with; without it all
+    of that is in memory.
 
     Raises:
-        UnreadableTable: they are no table, or a damaged one; EmptyTable: there are not even columns.
+        UnreadableTable: the bytes are no table, or a damaged one; EmptyTable: there are not even columns.
         InvalidRows: the message says which row and column.
         QueryFailed: ``types`` names a column that is not there.
     """
-    refuse_what_is_no_table(content)
-    if is_parquet(content):
-        return _typed(_parquet(content), types)
-    text, encoding = to_utf8(content)
-    beginning = text[:1024].lstrip()[:1] if delimiter is None else b""
-    if beginning in (b"{", b"["):
-        _refuse_endless_keys(text)
-    if beginning == b"{":
-        return _typed(_json_lines(text, encoding), types)
-    if beginning == b"[":
-        return _typed(_json(text, encoding), types)
-    rows = read_rows(text, delimiter, types)
-    facts = {"source": "csv", "encoding": encoding, "delimiter": rows.delimiter}
-    table = Table(rows.frame, rows.count, facts, rows.untyped)
-    _refuse_unknown(types, table.frame.collect_schema().names())
-    return table
+    source = _source(body, delimiter, types, scratch or Scratch.without_disk())
+    return source if isinstance(source, Table) else source.proven()
 
 
-def _parquet(content: bytes) -> Table:
-    try:
-        frame = pl.scan_parquet(io.BytesIO(content))
-        rows = frame.select(pl.len()).collect().item()
-        frame.collect_schema()
-    except POLARS_FAULTS as error:
-        raise UnreadableTable(
-            f"the Parquet file is damaged or cut off ({first_line(error)}): write it again"
-        ) from error
-    if rows > MOST_ROWS:
-        raise UnreadableTable(f"{rows:,} rows are more than {MOST_ROWS:,}: split it into smaller tables")
-    return Table(frame, rows, {"source": "parquet"})
+def over_table(body: bytes | Path, delimiter: str | None, types: Types, work: Callable[[Table], T]) -> tuple[T, Table]:
+    """Return what ``work`` makes of a table, and the table.
+
+    Delimited text is read once: its rows are proven while ``work`` runs them. Should they turn out to be other than
+    they looked, ``work`` is done again, over rows that are proven; so it is not to leave anything behind when it fails.
+    The table lasts as long as the call, apart from its ``rows`` and ``facts``.
+
+    Raises what ``read_table`` and ``work`` do.
+    """
+    with Scratch() as scratch:
+        source = _source(body, delimiter, types, scratch)
+        if isinstance(source, Table):
+            return work(source), source
+        done = source.in_passing(work)
+        if done is None:
+            table = source.proven_with_patience()
+            done = work(table), table
+        return done
 
 
-def _json_lines(text: bytes, encoding: str) -> Table:
-    try:
-        frame = pl.scan_ndjson(io.BytesIO(text), infer_schema_length=None)
-        # Counting the nulls as well has polars read the lines.
-        counts = frame.select(pl.len(), pl.all().null_count().name.prefix("nulls of "))
-        rows = counts.collect(engine="streaming").item(0, 0)
-    except POLARS_FAULTS as error:
-        _refuse_lines(text, error)
-    return _without_nulls(Table(frame, rows, {"source": "jsonl", "encoding": encoding}))
+@dataclass(frozen=True)
+class _Source:
+    """Delimited text that is not read yet."""
 
+    delimited: Delimited
+    facts: Mapping[str, Any]
 
-def _json(text: bytes, encoding: str) -> Table:
-    try:
-        whole = pl.read_json(io.BytesIO(text), infer_schema_length=None)
-    except POLARS_FAULTS as error:
-        raise UnreadableTable(
-            f"the JSON is damaged, or no list of objects with the same types ({first_line(error)}): write it again"
-        ) from error
-    return _without_nulls(Table(whole.lazy(), whole.height, {"source": "json", "encoding": encoding}))
+    def proven(self) -> Table:
+        rows = self.delimited.rows()
+        return Table(rows.frame, lambda: rows.count, self.facts, rows.untyped)
 
+    def proven_with_patience(self) -> Table:
+        rows = self.delimited.doubtful_rows()
+        return Table(rows.frame, lambda: rows.count, self.facts, rows.untyped)
 
-def _refuse_endless_keys(text: bytes) -> None:
-    """Raise UnreadableTable where data stand in the place of keys, before polars makes a column of each."""
-    keys = {key[1] for key in _KEY.finditer(text, 0, _LOOKED_AT_FOR_KEYS)}
-    if len(keys) > MOST_COLUMNS:
-        raise UnreadableTable(
-            f"the objects have more than {MOST_COLUMNS:,} different keys: make what differs a value, not a key"
-        )
-
-
-def _without_nulls(table: Table) -> Table:
-    """Make columns without a value text, as those of delimited text are."""
-    schema = table.schema
-    if not schema:
-        raise EmptyTable("the JSON has no columns: remove it, or leave it out of the job's 'select'")
-    untyped = frozenset(name for name, dtype in schema.items() if dtype == pl.Null)
-    return replace(table, frame=table.frame.cast({pl.Null: pl.String}), untyped=untyped)
-
-
-def _refuse_lines(text: bytes, cause: BaseException) -> NoReturn:
-    """Raise InvalidRows for the first line that is no JSON object, or for types that differ from line to line."""
-    for number, line in enumerate(io.BytesIO(text), start=1):
+    def in_passing(self, work: Callable[[Table], T]) -> tuple[T, Table] | None:
+        """Return what comes of one reading, ``None`` where the rows are other than they looked."""
+        passage = self.delimited.passage()
+        if passage is None:
+            return None
+        untyped = frozenset(name for name, kind in passage.kinds.items() if kind is None)
+        table = Table(passage.frame, lambda: passage.rows, self.facts, untyped)
         try:
-            is_object = not line.strip() or isinstance(json.loads(line, parse_constant=_refuse_constant), dict)
-        except json.JSONDecodeError as error:
-            fault = f"{error.msg}, column {error.colno}"
-            raise InvalidRows(f"line {number} is no JSON ({fault}): correct it, one object a line") from cause
-        except (ValueError, RecursionError) as error:
-            raise InvalidRows(f"line {number} is no JSON ({error}): correct it, one object a line") from cause
-        if not is_object:
-            raise InvalidRows(f"line {number} is no JSON object: correct it, one object a line") from cause
-    raise InvalidRows(f"the types of a column differ from line to line ({first_line(cause)}): make them one") from cause
+            done = work(table)
+        except (PermanentError, *POLARS_FAULTS):
+            # Whether it is the work's fault or the rows': the patient reading tells.
+            return None
+        return (done, table) if passage.is_proven else None
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON: write null")
+def _source(body: bytes | Path, delimiter: str | None, types: Types, scratch: Scratch) -> Table | _Source:
+    content = unpacked(Content(body), scratch)
+    refuse_what_is_no_table(content)
+    beginning = content.beginning(64)
+    if beginning.startswith(PARQUET):
+        return _binary("parquet", read_parquet(content), types)
+    if beginning.startswith((ARROW_FILE, ARROW_STREAM)):
+        return _binary("arrow", read_arrow(content, scratch), types)
+    kind = markup(content)
+    if kind == "html":
+        raise UnreadableTable("this is HTML, often the error page of a server: fetch the table again")
+    if kind == "xml":
+        return _delimited("xml", to_csv(content, scratch), "comma", types, scratch)
+    text = as_utf8(content, scratch)
+    sign = text.beginning(1024).lstrip()[:1] if delimiter is None else b""
+    if sign == b"{":
+        lines = text.unmarked(scratch).content
+        return _objects("jsonl", read_lines(lines, text.longest_line), text.encoding, types)
+    if sign == b"[":
+        lines = to_lines(text.unmarked(scratch).content, scratch)
+        return _objects("json", read_lines(lines, 0), text.encoding, types)
+    return _delimited("csv", text, delimiter, types, scratch)
 
 
-def _typed(table: Table, types: Mapping[str, str]) -> Table:
-    """Cast the columns of a table that knows its own types."""
+def _delimited(kind: str, text: Text, delimiter: str | None, types: Types, scratch: Scratch) -> _Source:
+    found = recognised(text, delimiter, types, scratch)
+    _refuse_unknown(found.types, found.names)
+    facts = {"source": kind, "encoding": text.encoding, "delimiter": found.delimiter}
+    return _Source(found, facts if kind == "csv" else {"source": kind})
+
+
+def _binary(kind: str, read: tuple[pl.LazyFrame, int], types: Types) -> Table:
+    frame, rows = read
+    return _typed(Table(frame, lambda: rows, {"source": kind}), types)
+
+
+def _objects(kind: str, objects: Objects, encoding: str, types: Types) -> Table:
+    facts = {"source": kind, "encoding": encoding}
+    return _typed(Table(objects.frame, lambda: objects.count, facts, objects.untyped), types)
+
+
+def _typed(table: Table, types: Types) -> Table:
+    """Cast the columns of a table that knows its own types; only what is given by name."""
+    if not types or callable(types):
+        return table
     _refuse_unknown(types, table.frame.collect_schema().names())
     wanted: dict[Any, pl.DataType] = {name: TYPES[kind] for name, kind in types.items()}
-    return replace(table, frame=table.frame.cast(wanted), untyped=table.untyped - types.keys()) if wanted else table
+    return replace(table, frame=table.frame.cast(wanted), untyped=table.untyped - types.keys())
 
 
-def _refuse_unknown(types: Mapping[str, str], known: list[str]) -> None:
+def _refuse_unknown(types: Mapping[str, str], known: Sequence[str]) -> None:
     for name in types:
         if name not in known:
             near = nearest(name, known)

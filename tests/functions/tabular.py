@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,11 +17,11 @@ ITEM = Item("s3://in/orders.csv", "orders.csv")
 BY_REGION = "SELECT region, COUNT(*) AS orders, ROUND(SUM(amount), 2) AS amount FROM self GROUP BY region"
 
 
-def transform(body: bytes, **options: Any) -> Result:
+def transform(body: bytes | Path, **options: Any) -> Result:
     return OPERATION.process(ITEM, body, OPERATION.parse(options))
 
 
-def rows(body: bytes, **options: Any) -> list[dict[str, Any]]:
+def rows(body: bytes | Path, **options: Any) -> list[dict[str, Any]]:
     result = transform(body, format="jsonl", **options)
     return [json.loads(line) for line in result.outputs[0].body.splitlines()]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -20,10 +18,9 @@ class TestRefusing:
     @pytest.mark.parametrize(
         ("body", "message"),
         [
-            (b"<!DOCTYPE html><html><body>Not Found</body></html>", "this is HTML or XML"),
-            (b'\xef\xbb\xbf<?xml version="1.0"?><a/>', "this is HTML or XML"),
-            (b"PK\x03\x04\x14\x00\x06\x00", "this is a zip archive or an Excel workbook"),
-            (packed(packed(b"a,b\n1,2\n")), "this is compressed with gzip twice"),
+            (b"<!DOCTYPE html><html><body>Not Found</body></html>", "this is HTML, often the error page of a server"),
+            (b"PK\x03\x04\x14\x00\x06\x00", "the zip is damaged or cut off"),
+            (packed(packed(b"a,b\n1,2\n")), "this is compressed twice, gzip within gzip"),
             (packed(b"a,b\n1,2\n")[:-5], "the gzip is damaged or cut off"),
             (b"\x1f\x8b\x08\x00garbage of all kinds", "the gzip is damaged or cut off"),
             ("a,b\n1,2\n".encode("utf-16-le"), "line 1 has a zero byte: this is binary, or UTF-16 without"),
@@ -32,7 +29,6 @@ class TestRefusing:
             (b"\xff\xfea\x00,\x00\x00\xd8", "the text is not the utf-16 it begins as"),
             (parquet(pl.DataFrame({"a": [1]}))[:-6], "the Parquet file is damaged or cut off"),
             (b"PAR1 that is none PAR1", "the Parquet file is damaged or cut off"),
-            (b"[1, 2]", "the JSON is damaged, or no list of objects"),
             (b'[{"a": 1}', "the JSON is damaged, or no list of objects"),
             (b",".join(b"c%d" % place for place in range(10_001)), "10,001 columns are more than 10,000"),
             (b"x" * 600_000 + b"\n1\n", "the first line is too long to name columns"),
@@ -59,7 +55,10 @@ class TestRefusing:
         with pytest.raises(UnreadableTable, match="the header has no comma, it is separated by semicolon: leave"):
             transform(b"a;b\n1;2\n", delimiter="comma")
 
-    @pytest.mark.parametrize("body", [b"", b"\xef\xbb\xbf", b"\n \r\n", packed(b""), b"[]", b"{}\n{}\n"])
+    @pytest.mark.parametrize(
+        "body",
+        [b"", b"\xef\xbb\xbf", b"\n \r\n", packed(b""), b"[]", b"{}\n{}\n", b'<?xml version="1.0"?><orders/>'],
+    )
     def test_an_empty_object_has_no_columns_to_make_a_table_of(self, body: bytes) -> None:
         with pytest.raises(EmptyTable, match=r"leave it out"):
             transform(body)
@@ -78,8 +77,10 @@ class TestRefusing:
             (b'{"a": 1}\n{"a": \n', "line 2 is no JSON (Expecting value, column 1): correct it, one object a line"),
             (b'{"a": 1}\n{"a": NaN}\n', "line 2 is no JSON (NaN is no JSON: write null)"),
             (b'{"a": 1}\n[2]\n', "line 2 is no JSON object"),
+            (b"[1, 2]", "element 1 of the JSON list is no object"),
             (b'{"a": 1}\n{"a": true}\n', "the types of a column differ from line to line"),
             (b'{"a":' * 5000, "line 1 is no JSON"),
+            (b'[{"a": 1}, null]', "element 2 of the JSON list is no object"),
         ],
         ids=short,
     )
@@ -88,12 +89,6 @@ class TestRefusing:
             transform(body)
 
         assert message in str(raised.value)
-
-    def test_a_gzip_bomb(self) -> None:
-        bomb = gzip.compress(bytes(257 * 1024 * 1024), compresslevel=1)
-
-        with pytest.raises(UnreadableTable, match="the gzip holds more than 268,435,456 bytes: split it"):
-            transform(bomb)
 
     @given(st.data())
     @settings(deadline=None, max_examples=150)

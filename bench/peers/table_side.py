@@ -1,0 +1,195 @@
+"""Converts CSV files to Parquet in one of the ways that are compared, and tells the CPU time and memory it took.
+
+Run as ``table_side.py SIDE FOLDER CSV...``, with ``--distinct`` to leave out rows that are there already. Every side
+selects, casts, filters and derives the same, reads files and writes files below FOLDER. Imports are not in the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from memory import megabytes
+
+ROOT = Path(__file__).resolve().parents[2]
+Convert = Callable[[Sequence[Path], Path], None]
+COLUMNS = ("order_id", "customer", "ordered_on", "region", "status", "quantity", "price", "note")
+# Whole numbers to those who go by the looks of the values, which costs them their zeros.
+CODES = ("order_id", "customer")
+SQL = """
+    SELECT order_id, customer, CAST(ordered_on AS DATE) AS ordered_on, region, status, quantity, price, note,
+           quantity * price AS total
+    FROM self WHERE status <> 'cancelled'
+"""
+# The same in options: compacted tables are not queried, as the result would depend on which ones come together.
+COMPACT = {
+    "select": list(COLUMNS),
+    "cast": {"ordered_on": "date"},
+    "filter": "status <> 'cancelled'",
+    "computed": {"total": "quantity * price"},
+    "compact": True,
+}
+
+
+def ours(distinct: bool) -> Convert:
+    """Return our side: one file after the other through the public operation."""
+    operation, item, options = _operation({"sql": SQL} | ({"drop_duplicates": True} if distinct else {}))
+
+    def convert(paths: Sequence[Path], folder: Path) -> None:
+        for path in paths:
+            spooled = operation.spool_above is not None and path.stat().st_size > operation.spool_above
+            result = operation.process(item(path), path if spooled else path.read_bytes(), options)
+            _keep(result.outputs[0], folder / f"{path.stem}.parquet")
+
+    return convert
+
+
+def combined(_distinct: bool) -> Convert:
+    """Return our side: all files into one, in which rows are not compared."""
+    operation, item, options = _operation(COMPACT)
+
+    def convert(paths: Sequence[Path], folder: Path) -> None:
+        made = operation.combine([(item(path), path.read_bytes()) for path in paths], options)
+        failed = [result for result in made.results if isinstance(result, Exception)]
+        if failed:
+            raise failed[0]
+        _keep(made.output, folder / "combined.parquet")
+
+    return convert
+
+
+class Files:
+    """Objects as files, of which the planner reads parts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def open(self, uri: str, part: Any) -> Iterator[tuple[Any, BinaryIO]]:
+        """Open a part of the file."""
+        with self._path.open("rb") as file:
+            file.seek(part.first)
+            yield None, BytesIO(file.read(part.size))
+
+
+def ranges(_distinct: bool) -> Convert:
+    """Return our side: every file planned into parts, as Prepare does, and each part through the operation."""
+    operation, item, options = _operation({"sql": SQL, "types": dict.fromkeys(CODES, "text")})
+    from functions.prepare.split import Splitter  # noqa: PLC0415 - the peers do without
+    from itemkit.job import Split  # noqa: PLC0415
+
+    def convert(paths: Sequence[Path], folder: Path) -> None:
+        for path in paths:
+            parts = Splitter(Files(path), Split()).parts("s3://bench/" + path.name, path.stat().st_size, "etag")
+            for number, part in enumerate(parts):
+                with path.open("rb") as file:
+                    file.seek(part.first)
+                    body = part.header.encode() + b"\n" + file.read(part.size)
+                result = operation.process(item(path), body, options)
+                _keep(result.outputs[0], folder / f"{path.stem}-{number}.parquet")
+
+    return convert
+
+
+def polars(distinct: bool) -> Convert:
+    """Return the peer we are made of: a lazy scan into a sink, streaming, which takes any text for rows."""
+    import polars as pl  # noqa: PLC0415 - the other sides do without
+
+    types = dict.fromkeys(CODES, pl.String())
+
+    def convert(paths: Sequence[Path], folder: Path) -> None:
+        for path in paths:
+            rows = pl.SQLContext({"self": pl.scan_csv(path, schema_overrides=types)}).execute(SQL)
+            rows = rows.unique() if distinct else rows
+            rows.sink_parquet(folder / f"{path.stem}.parquet", compression="zstd", engine="streaming")
+
+    return convert
+
+
+def pandas(distinct: bool) -> Convert:
+    """Return the peer everybody has."""
+    import pandas as pd  # noqa: PLC0415 - it is not in our environment
+    import pyarrow as pa  # noqa: PLC0415 - nor is what it writes Parquet with
+
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+
+    def convert(paths: Sequence[Path], folder: Path) -> None:
+        for path in paths:
+            rows = pd.read_csv(
+                path, usecols=list(COLUMNS), dtype=dict.fromkeys(CODES, "str"), parse_dates=["ordered_on"]
+            )
+            rows = rows.loc[rows["status"] != "cancelled"]
+            rows = rows.drop_duplicates() if distinct else rows
+            rows = rows.assign(total=rows["quantity"] * rows["price"])
+            rows.to_parquet(folder / f"{path.stem}.parquet", compression="zstd", index=False)
+
+    return convert
+
+
+def duckdb(distinct: bool) -> Convert:
+    """Return the peer that is a database."""
+    import duckdb as db  # noqa: PLC0415 - it is not in our environment
+
+    connection = db.connect(config={"threads": 1})
+    types = "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in CODES) + "}"
+    sql = SQL.replace("SELECT", "SELECT DISTINCT", 1) if distinct else SQL
+
+    def convert(paths: Sequence[Path], folder: Path) -> None:
+        for path in paths:
+            rows = sql.replace("self", f"read_csv('{path}', types = {types})", 1)
+            target = folder / f"{path.stem}.parquet"
+            connection.execute(f"COPY ({rows}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+
+    return convert
+
+
+SIDES = {"ours": ours, "combined": combined, "ranges": ranges, "polars": polars, "pandas": pandas, "duckdb": duckdb}
+
+
+def _operation(given: dict[str, Any]) -> tuple[Any, Callable[[Path], Any], Any]:
+    """Return the operation, what makes an item of a file, and the options."""
+    sys.path.insert(0, str(ROOT))
+    from functions.table_transform.operation import OPERATION  # noqa: PLC0415 - the peers do without
+    from itemkit import Item  # noqa: PLC0415
+
+    return (
+        OPERATION,
+        lambda path: Item(f"s3://bench/{path.name}", path.name, path.stat().st_size),
+        OPERATION.parse(given),
+    )
+
+
+def _keep(output: Any, path: Path) -> None:
+    if isinstance(output.body, Path):
+        shutil.move(output.body, path)
+    else:
+        path.write_bytes(output.body)
+
+
+def main() -> None:
+    """Do what the command line asks for, and print what it took as JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("side", choices=SIDES)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("paths", type=Path, nargs="+")
+    parser.add_argument("--distinct", action="store_true")
+    given = parser.parse_args()
+    convert = SIDES[given.side](given.distinct)
+    before = time.process_time()
+    convert(given.paths, given.folder)
+    # Not ru_maxrss, which a process inherits from the one that started it.
+    print(json.dumps({"seconds": time.process_time() - before, "megabytes": megabytes(os.getpid(), "VmHWM") or 0}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""An object's bytes to its table, with the cells that options work on exactly as they stand in delimited text."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import polars as pl
+
+from functions.table_transform.columns import TYPES
+from functions.table_transform.query import refuse_unknown
+from functions.table_transform.spool import Scratch
+from functions.table_transform.table import Table, over_table, read_table
+from functions.table_transform.transform import Prepared
+
+T = TypeVar("T")
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Kinds of tables that are text, of which the columns have no types of their own.
+DELIMITED = ("csv", "xml")
+
+
+def over(body: bytes | Path, prepared: Prepared, work: Callable[[Table], T]) -> tuple[T, Table]:
+    """Return what ``work`` makes of the table, and the table, of which then only ``rows`` and ``facts`` are left.
+
+    Raises what reading and ``work`` do.
+    """
+    delimiter, types = prepared.options.delimiter, _types(prepared)
+
+    def typed(table: Table) -> T:
+        return work(_typed(table, prepared))
+
+    if prepared.options.runs_once:
+        return over_table(body, delimiter, types, typed)
+    with Scratch() as scratch:
+        table = read_table(body, delimiter, types, scratch)
+        return typed(table), table
+
+
+def read(body: bytes, prepared: Prepared, as_text: Sequence[str] = ()) -> Table:
+    """Read a table that fits into memory; ``as_text`` are further columns to read as text."""
+    return _typed(read_table(body, prepared.options.delimiter, _types(prepared, as_text)), prepared)
+
+
+def _types(prepared: Prepared, as_text: Sequence[str] = ()) -> Callable[[Sequence[str]], Mapping[str, str]]:
+    """Return what columns are to be read as: those that are given, and text where options work on the cells.
+
+    Else a column of numbers would have lost its zeros, or been refused for a cell that a schema would set aside.
+    """
+    wanted = [*prepared.as_text, *as_text]
+
+    def of(names: Sequence[str]) -> Mapping[str, str]:
+        return {**{name: "text" for name in wanted if name in names}, **(prepared.options.types or {})}
+
+    return of
+
+
+def _typed(table: Table, prepared: Prepared) -> Table:
+    """Cast the columns that are given of a table that knows its own types."""
+    types = prepared.options.types or {}
+    if not types or table.facts["source"] in DELIMITED:
+        return table
+    refuse_unknown(types, "types", table.schema.names())
+    casts = [pl.col(name).cast(TYPES[kind]) for name, kind in types.items()]
+    return replace(table, frame=table.frame.with_columns(casts), untyped=table.untyped - types.keys())
+
+
+def whole_lines(content: bytes, *, cut_off: bool) -> bytes:
+    """Leave out the row that the beginning of a table was cut in."""
+    if not cut_off:
+        return content
+    if content.startswith(_WIDE):
+        newline = "\n".encode("utf-16-le" if content.startswith(codecs.BOM_UTF16_LE) else "utf-16-be")
+        quote = newline.replace(b"\n", b'"')
+    else:
+        newline, quote = b"\n", b'"'
+    end = len(content)
+    while (end := content.rfind(newline, 0, end)) >= 0:
+        if content.count(quote, 0, end) % 2 == 0 and end % len(newline) == 0:
+            return content[: end + len(newline)]
+    return b""
