@@ -144,11 +144,22 @@ def find_project(start: Path | None = None) -> Path:
     Raises:
         EnvironmentFault: there is none.
     """
-    here = (start or Path(os.curdir)).resolve()
-    for folder in (here, *here.parents, Path(__file__).resolve().parent.parent):
+    here = start or Path(os.curdir)
+    project = enclosing_project(here) or enclosing_project(Path(__file__).parent)
+    if project is None:
+        raise EnvironmentFault(
+            f"no Fanfold project (template.yaml, workflows/) in {here.resolve()} or above: change into a checkout"
+        )
+    return project
+
+
+def enclosing_project(start: Path) -> Path | None:
+    """Return the project that a folder lies in: itself or the nearest above it; ``None`` where there is none."""
+    here = start.resolve()
+    for folder in (here, *here.parents):
         if (folder / "template.yaml").is_file() and (folder / "workflows").is_dir():
             return folder
-    raise EnvironmentFault(f"no Fanfold project (template.yaml, workflows/) in {here} or above: change into a checkout")
+    return None
 
 
 def lambda_answer(answer: Any) -> bytes:

@@ -73,6 +73,7 @@ class StepFunctions:
             children=self._children,
             map_runs=self._map_runs,
             runners=_RUNNERS,
+            api=self.handle,
             directories=directories,
         )
         self._executions = Executions(services)

@@ -12,9 +12,11 @@ from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
+from fanfold.local.stepfunctions.nested import START, SYNC
+
 _RESOURCE: Final = re.compile(r"arn:aws[a-z-]*:states:[a-z0-9-]*:\d*:(?P<rest>.+)")
 _FUNCTION: Final = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]+(?::[A-Za-z0-9_$-]+)?")
-_OPTIMISED: Final = {"lambda:invoke", "events:putEvents"}
+_OPTIMISED: Final = {"lambda:invoke", "events:putEvents", f"states:{START}", *(f"states:{action}" for action in SYNC)}
 # Where Step Functions names a service after its service id and botocore does not.
 _BOTOCORE_NAMES: Final = {
     "applicationautoscaling": "application-autoscaling",
@@ -33,7 +35,7 @@ _BOTOCORE_NAMES: Final = {
 class Integration:
     """A recognised resource.
 
-    ``service`` is ``lambda``, ``events`` or ``aws-sdk:<botocore service>``, ``action`` its call; for the ARN of a
+    ``service`` is ``lambda``, ``events``, ``states`` or ``aws-sdk:<botocore service>``, ``action`` its call; for the ARN of a
     function, ``service`` is ``function`` and ``action`` the ARN.
     """
 
@@ -49,13 +51,13 @@ def recognise(resource: str) -> Integration | str:
     rest = found["rest"] if found else ""
     parts = rest.split(":")
     if rest in _OPTIMISED:
-        return Integration(*parts)
+        return Integration(parts[0], ":".join(parts[1:]))
     if len(parts) == 3 and parts[0] == "aws-sdk" and operation_model(botocore_name(parts[1]), parts[2]) is not None:
         return Integration(f"aws-sdk:{botocore_name(parts[1])}", parts[2])
     return (
         f"The resource provided {resource} is not recognized. The value is not a valid resource ARN, or the resource "
-        "is not available here: this endpoint runs lambda:invoke, events:putEvents, the ARNs of functions and "
-        "aws-sdk:<service>:<action>"
+        "is not available here: this endpoint runs lambda:invoke, events:putEvents, the ARNs of functions, "
+        "states:startExecution (also .sync and .sync:2) and aws-sdk:<service>:<action>"
     )
 
 

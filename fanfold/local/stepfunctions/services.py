@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fanfold.local.stepfunctions.children import Children
     from fanfold.local.stepfunctions.interpreter import Runner
     from fanfold.local.stepfunctions.mapruns import MapRuns
+    from fanfold.local.stepfunctions.nested import Api
     from fanfold.local.stepfunctions.readers import Lister
 
 
@@ -64,4 +65,5 @@ class Services:
     children: Children
     map_runs: MapRuns
     runners: Mapping[str, Runner]
+    api: Api
     directories: Lister | None = None

@@ -20,6 +20,7 @@ from fanfold.local.stepfunctions.failure import (
     oversized,
 )
 from fanfold.local.stepfunctions.interpreter import Visit
+from fanfold.local.stepfunctions.nested import SYNC, run_execution, start_execution
 from fanfold.local.stepfunctions.program import TaskBody
 from fanfold.local.stepfunctions.query import type_name
 from fanfold.local.stepfunctions.sdk import call_sdk
@@ -43,7 +44,10 @@ def run_task(visit: Visit) -> Outcome:
     events = _FunctionEvents(visit, body) if direct else _TaskEvents(visit, body)
     events.scheduled(arguments, timeout)
     try:
-        result = _within(timeout, lambda: _call(visit, body, arguments))
+        if body.service == "states" and body.action in SYNC:
+            result = _run_nested(visit, body, arguments, timeout, events)
+        else:
+            result = _within(timeout, lambda: _call(visit, body, arguments))
         if result.oversized:
             raise oversized(events.resource_type)
     except Failure as failure:
@@ -93,10 +97,20 @@ def _call(visit: Visit, body: TaskBody, arguments: Any) -> Document:
     if body.service == "lambda":
         return invoke_function(visit, arguments)
     clients, plain = visit.line.services.clients, loads(dumps(arguments))
+    if body.service == "states":
+        return Document.of(start_execution(visit.line.services.api, plain))
     if body.service == "events":
         identity = visit.line.identity
         return Document.of(put_events(clients, plain, (identity.machine_arn, identity.arn)))
     return Document.of(call_sdk(clients, body.service.removeprefix("aws-sdk:"), body.action, plain))
+
+
+def _run_nested(
+    visit: Visit, body: TaskBody, arguments: Any, timeout: float | None, events: _TaskEvents | _FunctionEvents
+) -> Document:
+    """Run another execution to its end."""
+    line, plain = visit.line, loads(dumps(arguments))
+    return Document.of(run_execution(line.services.api, body.action, plain, line.scope, timeout, events.submitted))
 
 
 def invoke_function(visit: Visit, arguments: dict[str, Any]) -> Document:
