@@ -66,7 +66,7 @@ _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 # Pillow warns where it passes something over, and a hostile file makes it do so thousands of times: log lines that cost
 # money. And of large images: its limit is set to half of ours, because it warns at its limit and refuses at twice that.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-Image.core.set_blocks_max(_BLOCKS_KEPT)
+Image.core.set_blocks_max(_BLOCKS_KEPT)  # type: ignore[attr-defined]
 
 
 class Source:

@@ -1,108 +1,147 @@
 """Rows that repeat an earlier one, found within bounded memory: the first stays, the order is kept.
 
-A first pass hashes the keys of all rows, eight bytes each. The pass that writes the rows leaves out those whose hash
-was there before and lays aside the keys of all rows with such a hash; then these keys are compared themselves. Should
-two different keys ever have the same hash, the rows are written again without the rows that are truly repeated.
+The rows are run once and laid aside, in files from some size on; of each the hash of its key stays in memory, eight
+bytes. They come back from there without those whose hash was there before, and the keys of all rows with such a hash
+are then compared themselves. Should two different keys ever have the same hash, the rows come back once more, without
+the rows that are truly repeated.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 T = TypeVar("T")
 _ROW, _HASH = " row", " hash"
-# Keys laid aside that are compared at a time.
+# Rows laid aside in one piece, and the bytes of rows that stay in memory, as polars estimates them.
+_ROWS_A_PIECE = 50_000
+_BYTES_IN_MEMORY = 64 * 1024 * 1024
+# Keys that are compared at a time.
 _COMPARED_BYTES = 32 * 1024 * 1024
+# Hashes sorted at a time.
+_SORTED_HASHES = 4_000_000
 
 
 class Repeats:
-    """The rows of a frame that repeat an earlier one in some columns.
+    """The rows of a frame that repeat an earlier one in some columns; a context, after which the rows are gone.
 
     Attributes:
         marked: whether each row is one, ``None`` where none is; by the hashes of the keys until they are proven.
     """
 
     def __init__(self, frame: pl.LazyFrame, keys: Sequence[str]) -> None:
-        """Hash the keys: runs ``frame`` once."""
+        """Run ``frame``, once, lay its rows aside and hash their ``keys``."""
         self._keys = list(keys)
-        self._hashed = pl.struct(self._keys).hash()
-        hashes = frame.select(self._hashed.alias(_HASH)).collect(engine="streaming").to_series()
-        self._suspects = _shared(hashes)
-        self.marked = None if self._suspects is None else _repeated(hashes, self._suspects)
-        self._folder = Path()
-        self._files: list[Path] = []
-        self._proven = False
+        self._schema = frame.collect_schema()
+        self._folder = tempfile.TemporaryDirectory(prefix="repeats-")
+        self._pieces: list[pl.DataFrame | Path] = []
+        hashes = pl.Series([], dtype=pl.UInt64)
+        for hashed in self._laid_aside(frame):
+            hashes.append(hashed)
+        self._suspects, self.marked = _shared(hashes)
+        self._noted: dict[int, Path] = {}
+        self._proven = self.marked is None
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Delete what was laid aside."""
+        self._pieces.clear()
+        self._folder.cleanup()
 
     @property
     def count(self) -> int:
         """How many rows are marked."""
         return 0 if self.marked is None else int(self.marked.sum())
 
-    def dropped(self, frame: pl.LazyFrame, run: Callable[[pl.LazyFrame], T]) -> T:
-        """Return what ``run`` makes of the frame without its repeated rows; it is run twice if hashes collided."""
+    def dropped(self, run: Callable[[pl.LazyFrame], T]) -> T:
+        """Return what ``run`` makes of the rows that stay; it is run twice if hashes collided."""
+        made = run(self._kept())
+        return made if self._hold() else run(self._kept())
+
+    def values(self, name: str) -> pl.Series:
+        """Return the values of a column in the rows that are repeated."""
         if self.marked is None:
-            return run(frame)
-        with tempfile.TemporaryDirectory(prefix="fanfold-") as folder:
-            self._folder, self._files = Path(folder), []
-            made = run(self._over(frame))
-            if self._hold():
-                return made
-        return run(self._over(frame))
+            return pl.Series(name, [], dtype=self._schema[name])
+        self._hold()
+        return pl.concat([rows.filter(marked)[name] for rows, marked in self._marked_pieces() if marked is not None])
 
-    def rows(self, frame: pl.LazyFrame, number: str) -> pl.Series:
-        """Return the values of the column ``number`` in the rows that are repeated."""
-        numbers = frame.select(number)
-        if self.marked is None:
-            return numbers.head(0).collect().to_series()
-        self.dropped(frame, lambda kept: kept.select(pl.len()).collect(engine="streaming"))
-        return numbers.collect(engine="streaming").to_series().filter(self.marked)
+    def _laid_aside(self, frame: pl.LazyFrame) -> Iterator[pl.Series]:
+        """Lay the rows aside; yield the hashes of their keys."""
+        in_memory = 0
+        for rows in frame.collect_batches(chunk_size=_ROWS_A_PIECE, maintain_order=True, engine="streaming"):
+            yield _hashed(rows, self._keys)
+            in_memory += int(rows.estimated_size())
+            self._pieces.append(rows if in_memory <= _BYTES_IN_MEMORY else self._filed(rows, len(self._pieces)))
 
-    def _over(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        seen = pl.struct(_ROW, *self._keys)
-        return (
-            frame.with_row_index(_ROW)
-            .filter(seen.map_batches(self._is_kept, return_dtype=pl.Boolean, is_elementwise=True))
-            .drop(_ROW)
-        )
+    def _filed(self, rows: pl.DataFrame, name: int | str) -> Path:
+        path = Path(self._folder.name) / f"{name}.arrow"
+        rows.write_ipc(path)
+        return path
 
-    def _is_kept(self, seen: pl.Series) -> pl.Series:
-        """Tell which rows stay; elementwise, as they may come in any pieces and order."""
-        if self._suspects is None or self.marked is None:
+    def _kept(self) -> pl.LazyFrame:
+        """Return the rows that are not marked."""
+
+        def read(
+            columns: list[str] | None, predicate: pl.Expr | None, most: int | None, _: int | None
+        ) -> Iterator[pl.DataFrame]:
+            for rows, marked in self._marked_pieces():
+                kept = rows if marked is None else rows.filter(~marked)
+                if most is not None:
+                    kept, most = kept.head(most), most - min(most, kept.height)
+                kept = kept if columns is None else kept.select(columns)
+                yield kept if predicate is None else kept.filter(predicate)
+                if most == 0:
+                    return
+
+        return register_io_source(read, schema=self._schema)
+
+    def _marked_pieces(self) -> Iterator[tuple[pl.DataFrame, pl.Series | None]]:
+        """Yield the pieces with their marks; note the keys of suspected rows."""
+        first = 0
+        for number, piece in enumerate(self._pieces):
+            rows = piece if isinstance(piece, pl.DataFrame) else pl.read_ipc(piece)
+            if not self._proven and number not in self._noted:
+                self._note(number, first, rows)
+            yield rows, None if self.marked is None else self.marked.slice(first, rows.height)
+            first += rows.height
+
+    def _note(self, number: int, first: int, rows: pl.DataFrame) -> None:
+        """Lay the keys of suspected rows aside, written at once: a filtered text keeps hold of all it came from."""
+        if self._suspects is None:
             raise AssertionError("without suspects nothing is looked at")
-        rows = seen.struct.field(_ROW)
-        if not self._proven:
-            suspected = seen.filter(self._suspects.gather(rows))
-            if len(suspected):
-                # Written at once: a filtered text column keeps hold of all the text it came from.
-                file = self._folder / f"{len(self._files)}.arrow"
-                self._files.append(file)
-                suspected.struct.unnest().write_ipc(file)
-        return ~self.marked.gather(rows)
+        keys = rows.select(self._keys).with_row_index(_ROW, offset=first)
+        suspected = keys.filter(self._suspects.slice(first, rows.height))
+        self._noted[number] = self._filed(suspected.with_columns(_hashed(suspected, self._keys)), f"{number} keys")
 
     def _hold(self) -> bool:
         """Compare the keys themselves; tell whether the marks were right, and set them right if not."""
-        if self._proven or self.marked is None or not self._files:
+        if self._proven or self.marked is None:
             return True
-        pieces = 1 + sum(file.stat().st_size for file in self._files) // _COMPARED_BYTES
-        found = [self._compared(piece, pieces) for piece in range(pieces)]
-        exact = _mask(pl.concat(found), len(self.marked))
+        for _ in self._marked_pieces():
+            if len(self._noted) == len(self._pieces):
+                break
+        files = list(self._noted.values())
+        pieces = 1 + sum(file.stat().st_size for file in files) // _COMPARED_BYTES
+        exact = _mask(pl.concat([self._compared(files, piece, pieces) for piece in range(pieces)]), len(self.marked))
         right = bool((exact == self.marked).all())
         self.marked, self._proven = exact, True
         return right
 
-    def _compared(self, piece: int, pieces: int) -> pl.Series:
+    def _compared(self, files: list[Path], piece: int, pieces: int) -> pl.Series:
         """Return the rows that repeat an earlier one, of those whose hash falls into a piece."""
-        laid_aside = pl.scan_ipc(self._files).with_columns(self._hashed.alias(_HASH))
-        if pieces > 1:
-            laid_aside = laid_aside.filter(pl.col(_HASH) % pieces == piece)
-        keys = laid_aside.collect().sort(_HASH, _ROW)
-        # What is run may run the frame more than once, and lays the same rows aside again.
-        keys = keys.filter(pl.col(_ROW).ne_missing(pl.col(_ROW).shift()))
+        noted = pl.scan_ipc(files)
+        keys = (noted.filter(pl.col(_HASH) % pieces == piece) if pieces > 1 else noted).collect().sort(_HASH, _ROW)
         same_hash = pl.col(_HASH).eq_missing(pl.col(_HASH).shift())
         same_keys = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in self._keys)
         if not keys.select((same_hash & ~same_keys).any()).item():
@@ -110,16 +149,24 @@ class Repeats:
         return keys.sort(_ROW).filter(~pl.struct(self._keys).is_first_distinct())[_ROW]
 
 
-def _shared(hashes: pl.Series) -> pl.Series | None:
-    """Tell which rows have their hash in common with others; ``None`` where none has. Sorting saves memory."""
-    in_order = hashes.sort()
-    twice = in_order.filter(in_order == in_order.shift()).unique()
-    return hashes.is_in(twice.implode()) if len(twice) else None
+def _hashed(rows: pl.DataFrame, keys: Sequence[str]) -> pl.Series:
+    return rows.select(keys).hash_rows().alias(_HASH)
 
 
-def _repeated(hashes: pl.Series, suspects: pl.Series) -> pl.Series:
-    rows = suspects.arg_true()
-    return _mask(rows.filter(~hashes.filter(suspects).is_first_distinct()), len(hashes))
+def _shared(hashes: pl.Series) -> tuple[pl.Series | None, pl.Series | None]:
+    """Tell which rows have their hash in common with others, and which with an earlier one; ``None`` where none has."""
+    shared, repeated = [], []
+    parts = 1 + len(hashes) // _SORTED_HASHES
+    for part in range(parts):
+        rows = (hashes % parts == part).arg_true() if parts > 1 else pl.arange(len(hashes), dtype=pl.UInt32, eager=True)
+        in_order = pl.DataFrame({_ROW: rows, _HASH: hashes.gather(rows)}).sort(_HASH, maintain_order=True)
+        again = in_order[_HASH] == in_order[_HASH].shift()
+        before = again.shift(-1, fill_value=False)
+        repeated.append(in_order[_ROW].filter(again))
+        shared.append(in_order[_ROW].filter(again | before))
+    if not any(map(len, repeated)):
+        return None, None
+    return _mask(pl.concat(shared), len(hashes)), _mask(pl.concat(repeated), len(hashes))
 
 
 def _mask(rows: pl.Series, length: int) -> pl.Series:

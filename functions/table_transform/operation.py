@@ -16,13 +16,14 @@ import polars as pl
 
 from functions.table_transform import transform
 from functions.table_transform.compact import COMPACTED_BYTES, compact
-from functions.table_transform.content import MOST_BYTES, unpack_beginning
+from functions.table_transform.content import unpack_beginning
 from functions.table_transform.errors import POLARS_FAULTS, QueryFailed, listed
 from functions.table_transform.options import TransformOptions, output_names
 from functions.table_transform.output import CONTENT_TYPES, Engine, Written, write
 from functions.table_transform.partition import listing, partitions
 from functions.table_transform.query import parse, told
-from functions.table_transform.reading import over, read, whole_lines
+from functions.table_transform.reading import over, read
+from functions.table_transform.spool import MOST_SPOOLED, SPOOL_ABOVE, whole_lines
 from functions.table_transform.table import Table, read_table
 from functions.table_transform.transform import Flow, Prepared, prepare, refuse_uncast
 from functions.table_transform.validate import written as rejected_file
@@ -54,20 +55,21 @@ def _reference(uri: str, body: bytes) -> pl.DataFrame:
 
 def _process(item: Item, body: bytes | Path, given: TransformOptions | Prepared) -> Result:
     prepared = _prepared(given)
+    on_disk = isinstance(body, Path)
     try:
-        (result, columns), table = over(body, prepared, lambda table: _transformed(table, prepared, item))
+        (result, columns), table = over(body, prepared, lambda table: _transformed(table, prepared, item, on_disk))
     except PermanentError as error:
         raise type(error)(f"{item.uri}: {error}") from error
     return replace(result, rows_in=table.rows, facts={**table.facts, "columns": columns, **result.facts})
 
 
-def _transformed(table: Table, prepared: Prepared, item: Item) -> tuple[Result, int]:
+def _transformed(table: Table, prepared: Prepared, item: Item, on_disk: bool) -> tuple[Result, int]:
     """Return the result, but for what is known of the table when its rows have been run, and its columns."""
     options, schema = prepared.options, table.schema
     try:
         with told("the SQL", schema):
             flow = transform.run(table.frame, lambda: table.rows, prepared, item)
-            outputs, rows = _written(flow, options, item)
+            outputs, rows = _written(flow, options, item, on_disk)
     except QueryFailed as error:
         if isinstance(error.__cause__, POLARS_FAULTS):
             table.refuse_if_damaged()
@@ -76,13 +78,13 @@ def _transformed(table: Table, prepared: Prepared, item: Item) -> tuple[Result, 
     return Result(outputs, rows_out=rows, facts=flow.facts), len(schema)
 
 
-def _written(flow: Flow, options: TransformOptions, item: Item) -> tuple[list[Output], int]:
+def _written(flow: Flow, options: TransformOptions, item: Item, on_disk: bool) -> tuple[list[Output], int]:
     """Run the flow; return the outputs, that which the operation named first, and the rows in them."""
     name = item.output or item.name
     if options.partition_by:
-        outputs, rows = flow.dropped(options, lambda frame, engine: _partitioned(frame, engine, options, name))
+        outputs, rows = flow.dropped(options, lambda frame, engine: _partitioned(frame, engine, options, name, on_disk))
     else:
-        written: Written = flow.dropped(options, lambda frame, engine: write(frame, options.format, engine))
+        written: Written = flow.dropped(options, lambda frame, engine: write(frame, options.format, engine, on_disk))
         outputs, rows = [Output(written.body, CONTENT_TYPES[options.format])], written.rows
     if flow.rejected is not None and flow.rejected.height:
         body, extension = rejected_file(flow.rejected)
@@ -91,13 +93,15 @@ def _written(flow: Flow, options: TransformOptions, item: Item) -> tuple[list[Ou
     return outputs, rows
 
 
-def _partitioned(frame: pl.LazyFrame, engine: Engine, options: TransformOptions, name: str) -> tuple[list[Output], int]:
+def _partitioned(
+    frame: pl.LazyFrame, engine: Engine, options: TransformOptions, name: str, on_disk: bool
+) -> tuple[list[Output], int]:
     file = rename(name, extension=f".{options.format}")
     outputs: list[Output] = []
     files: list[dict[str, Any]] = []
     with partitions(frame, options.partition_by, engine) as parts:
         for part in parts:
-            written = write(part.frame, options.format, "streaming")
+            written = write(part.frame, options.format, "streaming", on_disk)
             output = Output(written.body, CONTENT_TYPES[options.format], part.folder + file)
             outputs.append(output)
             files.append({"output": output.name, "rows": written.rows, "bytes": output.size})
@@ -161,7 +165,8 @@ OPERATION = Operation(
     process=_process,
     check=_check,
     sample_bytes=SAMPLE_BYTES,
-    most_bytes=MOST_BYTES,
+    most_bytes=MOST_SPOOLED,
+    spool_above=SPOOL_ABOVE,
     references=transform.references,
     resolve=_resolve,
     combines=_combines,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,10 +40,24 @@ class Written:
     rows: int
 
 
-def write(query: pl.LazyFrame, form: str, engine: Engine, path: Path | None = None) -> Written:
-    """Run the query with an engine of polars and write its rows as ``form``, into memory or the file at ``path``."""
-    memory = io.BytesIO()
-    target = memory if path is None else path
+def write(query: pl.LazyFrame, form: str, engine: Engine, on_disk: bool = False) -> Written:
+    """Run the query with an engine of polars and write its rows as ``form``, into memory or a temporary file."""
+    if not on_disk:
+        memory = io.BytesIO()
+        rows = _sink(query, form, engine, memory)
+        return Written(memory.getvalue(), rows)
+    descriptor, name = tempfile.mkstemp(prefix="table-")
+    os.close(descriptor)
+    path = Path(name)
+    try:
+        return Written(path, _sink(query, form, engine, path))
+    except BaseException:
+        path.unlink()
+        raise
+
+
+def _sink(query: pl.LazyFrame, form: str, engine: Engine, target: io.BytesIO | Path) -> int:
+    """Write the rows and return how many they are."""
     heights: list[int] = []
     counted = _counting(query, heights)
     kind, _, packing = form.partition(".")
@@ -55,7 +71,7 @@ def write(query: pl.LazyFrame, form: str, engine: Engine, path: Path | None = No
         counted.sink_csv(target, engine=engine, check_extension=False, **packed)
     else:
         counted.sink_ndjson(target, engine=engine, check_extension=False, **packed)
-    return Written(memory.getvalue() if path is None else path, sum(heights))
+    return sum(heights)
 
 
 def _counting(query: pl.LazyFrame, heights: list[int]) -> pl.LazyFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -25,12 +25,19 @@ from functions.table_transform.columns import (
     undecided,
 )
 from functions.table_transform.errors import POLARS_FAULTS
-from functions.table_transform.spool import Content
+from functions.table_transform.spool import Content, whole_lines
 
 _COUNTED_WHOLE = 128 * 1024 * 1024
-_COUNTED_AT_ONCE = 32 * 1024 * 1024
+# As much as the processor's cache holds: larger pieces take twice the time.
+_COUNTED_AT_ONCE = 2 * 1024 * 1024
+# Without a separator in so many bytes there is a row that polars would take gigabytes to read.
+_LONGEST_FIELD = 32 * 1024 * 1024
+_BEGINNING = 512 * 1024
 _SAMPLE = 64 * 1024
 _SAMPLES = 4
+# Rows looked at together: each look has its cost, and they are in memory.
+_CELLS_AT_ONCE = 1_000_000
+_FEWEST_ROWS, _MOST_ROWS = 1_000, 50_000
 # Samples of so many cost more than they save.
 _MANY_COLUMNS = 1000
 # A character that separates nothing.
@@ -48,6 +55,12 @@ class Layout:
     def cells(self) -> pl.LazyFrame:
         """All cells, as text."""
         return pl.scan_csv(self.content.source, separator=self.separator, infer_schema=False, glob=False)
+
+    @property
+    def first_cells(self) -> pl.LazyFrame:
+        """The cells of the first rows: to take them from all cells costs as much as thousands more."""
+        beginning = whole_lines(self.content.beginning(_BEGINNING), cut_off=self.content.size > _BEGINNING)
+        return replace(self, content=Content(beginning)).cells if beginning else self.cells
 
     def typed(self, kinds: Mapping[str, str | None]) -> pl.LazyFrame:
         """All cells, as the types of their columns by name."""
@@ -69,20 +82,30 @@ class Layout:
         """Count a sign outside of quotes; by pieces where all of it would take much memory."""
         if isinstance(self.content.body, bytes) and self.content.size <= _COUNTED_WHOLE:
             return _lines(self.content.body, sign) - (not self.content.body.endswith(sign))
-        count, is_open = 0, False
+        count, is_open, since = 0, False, 0
         for piece in self.content.pieces(_COUNTED_AT_ONCE):
             found = _lines(b"".join([b"x", sign, b'"' * is_open, piece, b"x"]), sign) - 2
-            if found == 0 and len(piece) == _COUNTED_AT_ONCE:
+            since = 0 if found else since + len(piece)
+            if since >= _LONGEST_FIELD:
                 return None
             count += found
-            is_open ^= b'"' in piece and piece.count(b'"') % 2 == 1
+            is_open ^= _lines(piece + b"x", b'"', quote=None) % 2 == 0
         return count
 
 
-def _lines(text: bytes, end: bytes) -> int:
-    """Count the lines that a character ends, the last one aside, as polars does: in a twentieth of a parser's time."""
+def _lines(text: bytes, end: bytes, quote: str | None = '"') -> int:
+    """Count the lines that a character ends outside of quotes, and what is left as one.
+
+    As polars does, in a twentieth of a parser's time.
+    """
     lines = pl.scan_csv(
-        io.BytesIO(text), has_header=False, eol_char=end.decode(), separator=_NONE, infer_schema=False, glob=False
+        io.BytesIO(text),
+        has_header=False,
+        eol_char=end.decode(),
+        separator=_NONE,
+        quote_char=quote,
+        infer_schema=False,
+        glob=False,
     )
     count: int = lines.select(pl.len()).collect(engine="streaming").item()
     return count
@@ -126,13 +149,20 @@ class Passage:
         lacking = set.intersection(*(run.lacking for run in self._finished)) if self._finished else {""}
         return not lacking and self.rows > 0 and self.rows == self._expected
 
+    def run_through(self) -> None:
+        """Read all rows with all of their columns, for nothing but the proof; raises what polars does."""
+        for _ in self._read(None, None, None, None):
+            pass
+
     def _read(
         self, columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _: int | None
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows as polars asks for them; raises ValueError where a cell speaks against the guess."""
         names = [name for name in self.kinds if columns is None or name in columns or name in self._looked_at]
         run = _Run({name: self.kinds[name] for name in names}, self._given)
-        for cells in self._layout.cells.select(names).collect_batches(maintain_order=True, engine="streaming"):
+        at_once = max(_FEWEST_ROWS, min(_MOST_ROWS, _CELLS_AT_ONCE // len(names)))
+        cells_read = self._layout.cells.select(names)
+        for cells in cells_read.collect_batches(chunk_size=at_once, maintain_order=True, engine="streaming"):
             typed = run.typed(cells, columns)
             if rows is not None:
                 typed = typed.head(rows - run.rows + cells.height)
@@ -159,29 +189,42 @@ class _Run:
     def typed(self, cells: pl.DataFrame, wanted: Sequence[str] | None) -> pl.DataFrame:
         """Return the next rows with the types of their columns; raises ValueError where a cell is of another."""
         self.rows += cells.height
-        columns = {column.name: self._typed(column) for column in cells.get_columns()}
+        columns = {
+            column.name: self._typed(column, is_wanted=wanted is None or column.name in wanted)
+            for column in cells.get_columns()
+        }
         return pl.DataFrame(list(columns.values()) if wanted is None else [columns[name] for name in wanted])
 
-    def _typed(self, cells: pl.Series) -> pl.Series:
+    def _typed(self, cells: pl.Series, *, is_wanted: bool) -> pl.Series:
         kind = self._kinds.get(cells.name, "text")
         if kind == "text":
             return cells
         if kind is None:
             _require(_longest(cells) == 0)
             return cells
-        return self._values(cells, kind)
+        values = self._values(cells, kind)
+        if is_wanted and cells.name not in self._given:
+            self._require_type(cells, values, kind)
+        else:
+            # What it is in the end shows nowhere.
+            self.lacking.discard(cells.name)
+        return values
 
-    def _values(self, cells: pl.Series, kind: str) -> pl.Series:
+    @staticmethod
+    def _values(cells: pl.Series, kind: str) -> pl.Series:
         values = _booleans(cells) if kind == "boolean" else cells.cast(TYPES[kind], strict=False)
         lost = values.null_count() - cells.null_count()
         _require(lost == 0 or lost == (cells == "").sum())
-        if cells.name not in self._given and kind != "boolean":
+        return values
+
+    def _require_type(self, cells: pl.Series, values: pl.Series, kind: str) -> None:
+        """Raise ValueError where the type would change a cell; note when a narrower type would not do."""
+        if kind != "boolean":
             self._require_plain(cells, values)
         if cells.name in self.lacking:
             of_another = cells.cast(pl.Int64, strict=False).null_count() if kind == "number" else len(cells)
             if of_another > values.null_count():
                 self.lacking.discard(cells.name)
-        return values
 
     @staticmethod
     def _require_plain(cells: pl.Series, values: pl.Series) -> None:
@@ -189,8 +232,14 @@ class _Run:
         # What begins a code comes before 1 in the order of characters; few numbers begin with any of it.
         low = cells < "1"
         _require(not low.any() or not cells.filter(low).str.contains(CODE).any())
-        if values.dtype.is_float() and (values.abs() >= TOO_LONG_FOR_A_FLOAT).any():
+        if values.dtype.is_float() and not _within(values, TOO_LONG_FOR_A_FLOAT):
             _require(not cells.str.contains(LONG).any())
+
+
+def _within(values: pl.Series, limit: float) -> bool:
+    """Tell whether all of the numbers are below a limit and above its negative."""
+    least, most = values.min(), values.max()
+    return least is None or most is None or (least > -limit and most < limit)  # type: ignore[operator]
 
 
 def _longest(cells: pl.Series) -> int:
@@ -212,7 +261,7 @@ def _booleans(cells: pl.Series) -> pl.Series:
 
 def _found(layout: Layout, names: Sequence[str]) -> dict[str, Evidence]:
     """Return the evidence in samples of the columns that the first rows do not make text."""
-    found = undecided(layout.cells)
+    found = undecided(layout.first_cells)
     for sample in _samples(layout, names):
         try:
             more = gathered(sample, list(found))

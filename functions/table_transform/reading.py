@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from functions.table_transform.table import Table, over_table, read_table
 from functions.table_transform.transform import Prepared
 
 T = TypeVar("T")
-_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Kinds of tables that are text, of which the columns have no types of their own.
 DELIMITED = ("csv", "xml")
 
@@ -65,19 +63,3 @@ def _typed(table: Table, prepared: Prepared) -> Table:
     refuse_unknown(types, "types", table.schema.names())
     casts = [pl.col(name).cast(TYPES[kind]) for name, kind in types.items()]
     return replace(table, frame=table.frame.with_columns(casts), untyped=table.untyped - types.keys())
-
-
-def whole_lines(content: bytes, *, cut_off: bool) -> bytes:
-    """Leave out the row that the beginning of a table was cut in."""
-    if not cut_off:
-        return content
-    if content.startswith(_WIDE):
-        newline = "\n".encode("utf-16-le" if content.startswith(codecs.BOM_UTF16_LE) else "utf-16-be")
-        quote = newline.replace(b"\n", b'"')
-    else:
-        newline, quote = b"\n", b'"'
-    end = len(content)
-    while (end := content.rfind(newline, 0, end)) >= 0:
-        if content.count(quote, 0, end) % 2 == 0 and end % len(newline) == 0:
-            return content[: end + len(newline)]
-    return b""

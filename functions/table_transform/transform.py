@@ -103,9 +103,9 @@ class Flow:
             return run(self.frame, self.engine)
         refuse_unknown(keys, "drop_duplicates", self.frame.collect_schema().names())
         frame = self.frame if self.engine == "streaming" else self.frame.collect(engine=self.engine).lazy()
-        repeats = Repeats(frame, keys)
-        made = repeats.dropped(frame, lambda kept: run(kept, "streaming"))
-        self.facts["duplicates_dropped"] = repeats.count
+        with Repeats(frame, keys) as repeats:
+            made = repeats.dropped(lambda kept: run(kept, "streaming"))
+            self.facts["duplicates_dropped"] = repeats.count
         return made
 
 

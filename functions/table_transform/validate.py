@@ -126,7 +126,8 @@ def _told_twice(good: pl.LazyFrame, name: str, kind: str) -> pl.DataFrame:
     """Return the rows whose value an earlier good row has; values are the same that are so in their type."""
     value = converted(name, good.collect_schema()[name], kind, strict=False)
     filled = good.filter(pl.col(name).is_not_null()).with_columns(value)
-    numbers = Repeats(filled, [name]).rows(filled, ROW)
+    with Repeats(filled.select(ROW, name), [name]) as repeats:
+        numbers = repeats.values(ROW)
     if not len(numbers):
         return _told(good.head(0), [Fault(name, pl.lit(True), pl.lit(""))]).collect()
     reason = pl.concat_str(pl.lit(f"{name}: '"), pl.col(name).cast(pl.String), pl.lit("' is there before"))

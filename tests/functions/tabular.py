@@ -22,8 +22,10 @@ def transform(body: bytes | Path, **options: Any) -> Result:
 
 
 def rows(body: bytes | Path, **options: Any) -> list[dict[str, Any]]:
-    result = transform(body, format="jsonl", **options)
-    return [json.loads(line) for line in result.outputs[0].body.splitlines()]
+    output = transform(body, format="jsonl", **options).outputs[0]
+    text = output.body.read_bytes() if isinstance(output.body, Path) else output.body
+    output.discard()
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def parquet(frame: pl.DataFrame, **options: Any) -> bytes:

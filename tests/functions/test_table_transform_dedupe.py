@@ -25,7 +25,8 @@ def first_ones(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
 
 
 def dropped(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    return Repeats(frame.lazy(), keys).dropped(frame.lazy(), lambda kept: kept.collect(engine="streaming"))
+    with Repeats(frame.lazy(), keys) as repeats:
+        return repeats.dropped(lambda kept: kept.collect(engine="streaming"))
 
 
 @given(st.lists(CELLS, max_size=60), st.sets(st.sampled_from("abc"), min_size=1))
@@ -42,12 +43,13 @@ def test_different_keys_with_the_same_hash_both_stay(compared: int, monkeypatch:
     """The worst: all hashes are equal."""
     monkeypatch.setattr(dedupe, "_COMPARED_BYTES", compared)
     frame = pl.DataFrame({"a": [place * 7 % 50 for place in range(500)], "n": range(500)})
-    repeats = Repeats(frame.lazy(), ["a"])
-    repeats._suspects = pl.repeat(True, 500, dtype=pl.Boolean, eager=True)
-    repeats.marked = pl.Series([place > 0 for place in range(500)])
+    monkeypatch.setattr(
+        dedupe, "_hashed", lambda rows, keys: pl.repeat(7, rows.height, dtype=pl.UInt64, eager=True).alias(" hash")
+    )
 
     runs = []
-    kept = repeats.dropped(frame.lazy(), lambda each: runs.append(each) or each.collect(engine="streaming"))
+    with Repeats(frame.lazy(), ["a"]) as repeats:
+        kept = repeats.dropped(lambda each: runs.append(each) or each.collect(engine="streaming"))
 
     assert (kept.rows(), repeats.count, len(runs)) == (first_ones(frame, ["a"]).rows(), 450, 2)
 
@@ -55,7 +57,8 @@ def test_different_keys_with_the_same_hash_both_stay(compared: int, monkeypatch:
 def test_without_repeats_nothing_is_laid_aside() -> None:
     frame = pl.DataFrame({"a": range(100)})
 
-    assert Repeats(frame.lazy(), ["a"]).marked is None
+    with Repeats(frame.lazy(), ["a"]) as repeats:
+        assert repeats.marked is None
     assert dropped(frame, ["a"]).equals(frame)
 
 
