@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -17,7 +18,7 @@ from botocore.config import Config
 from botocore.utils import parse_timestamp
 
 from fanfold.local.protocol import Clients
-from fanfold.problems import EnvironmentFault
+from fanfold.problems import EnvironmentFault, UsageProblem
 
 LOGS = Path(".fanfold", "logs")
 # Seconds that Lambda gives a function at most; Prepare takes minutes to rewrite a large manifest.
@@ -47,6 +48,11 @@ class Application:
         """The ARN of the workflow."""
         partition, account = self._caller
         return f"arn:{partition}:states:{self.region}:{account}:stateMachine:{self.stack}-process"
+
+    @property
+    def drain_arn(self) -> str:
+        """The ARN of the workflow that drains ``incoming/``."""
+        return self.machine_arn.removesuffix("-process") + "-drain"
 
     def execution_arn(self, run: str) -> str:
         """Return the ARN of a run of the workflow."""
@@ -81,8 +87,9 @@ def on_aws(stack: str) -> Application:
     """
     core = botocore.session.get_session()
     core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_instant)
-    session = boto3.Session(botocore_session=core)
-    if session.region_name is None:
+    # boto3 knows AWS_DEFAULT_REGION alone; the AWS CLI knows both, and this one first.
+    session = boto3.Session(botocore_session=core, region_name=os.environ.get("AWS_REGION"))
+    if not session.region_name:
         raise EnvironmentFault("no AWS Region is set: set AWS_REGION, or 'region' in your AWS profile")
     usual = Config(max_pool_connections=CONNECTIONS)
     patient = Config(read_timeout=LONGEST_FUNCTION + 10, tcp_keepalive=True)
@@ -120,21 +127,33 @@ class Serving:
 
 
 @contextmanager
-def on_this_machine(stack: str, project: Path, serving: Serving = Serving()) -> Iterator[Application]:
+def on_this_machine(
+    stack: str, project: Path, serving: Serving = Serving(), parameters: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Application]:
     """Stand the application up behind an endpoint of our own, for as long as the context lasts.
+
+    Args:
+        stack: the stack's name.
+        project: the folder with ``template.yaml``.
+        serving: how it is served.
+        parameters: of the template, where they are not to have their defaults.
 
     Raises:
         EnvironmentFault: the packages of the ``local`` extra are missing.
+        UsageProblem: the template does not take the parameters.
     """
     try:
         # Not at the top: an installation without the ``local`` extra has none of it, and needs none of it on AWS.
         from fanfold.local.server import Endpoint  # noqa: PLC0415
-        from fanfold.local.stack import deploy  # noqa: PLC0415
+        from fanfold.local.stack import StackError, deploy  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise EnvironmentFault(f"the local endpoint needs {error.name}: pip install 'fanfold[local]'") from error
     log_dir = serving.log_dir or project / LOGS
     with Endpoint(**vars(replace(serving, log_dir=log_dir))) as endpoint:
-        deploy(endpoint, project / "template.yaml", stack_name=stack)
+        try:
+            deploy(endpoint, project / "template.yaml", stack_name=stack, parameters=parameters)
+        except StackError as error:
+            raise UsageProblem(str(error)) from error
         yield Application(endpoint.client, stack, endpoint.region)
 
 

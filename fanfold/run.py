@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -97,6 +97,13 @@ def progress_of(stepfunctions: Any, map_runs: Sequence[str]) -> Progress:
 
 def _unsuccessful(counts: Mapping[str, int]) -> int:
     return counts["failed"] + counts["timedOut"] + counts["aborted"]
+
+
+def listed(application: Application) -> Iterator[dict[str, Any]]:
+    """Yield what ListExecutions tells of each run, the newest first."""
+    pages = application.client("stepfunctions").get_paginator("list_executions")
+    for page in pages.paginate(stateMachineArn=application.machine_arn):
+        yield from page["executions"]
 
 
 def described(application: Application, run: str) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,20 +19,23 @@ from rich.text import Text
 
 from fanfold import run as runs
 
-# Wide enough that nothing is broken or cut on its way into a pipe or a file.
+# Of tables on their way into a pipe or a file, where nothing is to be broken or cut.
 _PIPE_WIDTH = 10_000
 # Seconds over which a rate is reckoned.
 _WINDOW = 60.0
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False, soft_wrap=True)
+_ANIMATED = err.is_terminal and not err.is_dumb_terminal
 if not out.is_terminal:
     out.width = _PIPE_WIDTH
 
 
 def say(text: str) -> None:
-    """Tell what has to be known, on stderr."""
-    err.print(text, markup=False)
+    """Tell what has to be known, on stderr; a line that is set in is a command and stays whole."""
+    for line in text.split("\n"):
+        pieces = [line] if line.startswith(" ") else _pieces(line)
+        err.print("\n".join(paragraph(pieces, _width(err))), markup=False)
 
 
 def step(text: str) -> None:
@@ -46,8 +51,18 @@ def answer_json(value: Any) -> None:
 
 def tell(text: str | Iterable[str], indent: str = "") -> None:
     """Print a paragraph of a result; on a terminal it is broken between words, or between the pieces given."""
-    pieces = text.split(" ") if isinstance(text, str) else text
-    out.print("\n".join(paragraph(pieces, out.width, indent)), markup=False)
+    pieces = _pieces(text) if isinstance(text, str) else text
+    out.print("\n".join(paragraph(pieces, _width(out), indent)), markup=False)
+
+
+def _width(console: Console) -> int:
+    return console.width if console.is_terminal else sys.maxsize
+
+
+def _pieces(text: str) -> list[str]:
+    """Return the words of a text; what stands in quotes is one, so that a command can be copied."""
+    kept = re.sub(r"(?<!\w)'[^']+'", lambda quoted: quoted[0].replace(" ", "\0"), text)
+    return [piece.replace("\0", " ") for piece in kept.split(" ")]
 
 
 def paragraph(pieces: Iterable[str], width: int, indent: str = "") -> list[str]:
@@ -109,7 +124,7 @@ def progress_bar() -> Iterator[Callable[[runs.Progress], None]]:
         TextColumn("{task.fields[pace]}"),
         TimeElapsedColumn(),
     )
-    with _TwoLines(*columns, console=err, disable=not err.is_terminal, transient=True, expand=True) as bar:
+    with _TwoLines(*columns, console=err, disable=not _ANIMATED, transient=True, expand=True) as bar:
         task = bar.add_task("", total=None, pace="", counts="preparing")
         passing, rate = 0, Rate(time.monotonic(), 0)
 
@@ -120,8 +135,8 @@ def progress_bar() -> Iterator[Callable[[runs.Progress], None]]:
                 passing, rate = progress.passing, Rate(time.monotonic(), progress.done)
                 bar.reset(task)
             speed = rate.at(time.monotonic(), progress.done)
-            told = {"pace": pace(progress, speed), "counts": counts(progress)}
-            bar.update(task, total=progress.total or None, completed=progress.done, **told)
+            bar.update(task, pace=pace(progress, speed), counts=counts(progress))
+            bar.update(task, total=progress.total or None, completed=progress.done)
 
         yield show
 
@@ -147,7 +162,7 @@ def counts(progress: runs.Progress) -> str:
 def counting(title: str) -> Iterator[Callable[[int], None]]:
     """Show how many of something there are so far while the context lasts; nothing when stderr is no terminal."""
     columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f}"), TimeElapsedColumn())
-    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as shown:
+    with Progress(*columns, console=err, disable=not _ANIMATED, transient=True) as shown:
         task = shown.add_task(title, total=None)
         yield lambda more: shown.advance(task, more)
 

@@ -16,13 +16,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from itemkit.destination import Destination, Mark, fingerprint, is_done
-from itemkit.errors import ObjectChanged, ObjectTooLarge, OperationFailed, PermanentError, TransientError
+from itemkit.errors import ItemError, ObjectChanged, ObjectTooLarge, OperationFailed, PermanentError, TransientError
 from itemkit.item import Item
 from itemkit.operation import Operation, Result
 from itemkit.record import Failure, Record, Status
@@ -114,6 +114,7 @@ class _Work:
     bytes_in: int = 0
     held: int = 0
     version: str | None = None
+    etag: str | None = None
     replaces: str | None = None
     seconds: float = 0.0
     result: Result | None = None
@@ -172,7 +173,15 @@ class _Batch:
                 work.record = self._skipped(work)
             if work.record is None:
                 self._fetch(work)
+        if work.record and work.record.status is Status.FAILED and not (work.etag or work.item.etag):
+            self._look(work)
         self._arrived.put(work)
+
+    def _look(self, work: _Work) -> None:
+        """Find out which object failed before it was read, as one does whose output's name is taken."""
+        with suppress(ItemError):
+            head = self._store.head(work.item.uri)
+            work.etag = head.etag if head else None
 
     def _excluded(self, work: _Work) -> Record | None:
         work.item, reason = self._task.selected(work.item, self._store)
@@ -184,6 +193,8 @@ class _Batch:
         work.replaces = existing.etag if existing else None
         if existing is None or (destination.overwrite and not destination.wrote(existing)):
             return None
+        if work.item.version is None:
+            work.item = with_head(self._store, work.item)
         if not is_done(self._store, work.item, existing, self._task.fingerprint):
             return None
         if destination.wrote(existing):
@@ -194,7 +205,9 @@ class _Batch:
 
     def _fetch(self, work: _Work) -> None:
         spool_above = self._task.operation.spool_above
-        with opened(self._store, work.item, self._task.operation) as (head, stream):
+        with opened(self._store, work.item) as (head, stream):
+            work.etag = head.etag
+            require_small(work.item, head, self._task.operation)
             work.held = max(head.size, BYTES_AHEAD // ITEMS_AHEAD)
             self._budget.take(work.held)
             work.bytes_in = head.size
@@ -233,20 +246,24 @@ class _Batch:
 
 
 @contextmanager
-def opened(store: Store, item: Item, operation: Operation[Any]) -> Iterator[tuple[Head, BinaryIO]]:
+def opened(store: Store, item: Item) -> Iterator[tuple[Head, BinaryIO]]:
     """Open an item's object, or its part of one, for reading.
 
-    Raises ObjectTooLarge, or ObjectChanged where it is not the one any more that was split.
+    Raises ObjectChanged where it is not the one any more that was split.
     """
     try:
         with store.open(item.uri, item.part) as (head, stream):
-            if head.size > operation.most_bytes:
-                raise ObjectTooLarge(
-                    f"{item.uri} has {head.size:,} bytes; {operation.name} takes {operation.most_bytes:,} at most"
-                )
             yield head, stream
     except ChangedUnderneath as error:
         raise ObjectChanged(f"{item.uri} changed since it was split into parts: start the run again") from error
+
+
+def require_small(item: Item, head: Head, operation: Operation[Any]) -> None:
+    """Raise ObjectTooLarge for more bytes than the operation takes."""
+    if head.size > operation.most_bytes:
+        raise ObjectTooLarge(
+            f"{item.uri} has {head.size:,} bytes; {operation.name} takes {operation.most_bytes:,} at most"
+        )
 
 
 def with_header(item: Item, rows: bytes) -> bytes:
@@ -292,6 +309,7 @@ def _finished(work: _Work) -> Record:
         work.record,
         milliseconds=round(work.seconds * 1000, 3),
         bytes_in=work.bytes_in or work.record.bytes_in,
+        etag=work.etag or item.etag,
         name=item.name if work.record.failure else None,
         output=item.output,
         columns=dict(item.columns),

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from itemkit.batch import READERS, Task, opened, unsuccessful, with_header
+from itemkit.batch import READERS, Task, opened, require_small, unsuccessful, with_header
 from itemkit.destination import FINGERPRINT, RUN, SOURCE, quoted
 from itemkit.errors import OutputConflict
 from itemkit.item import Item
@@ -60,7 +60,7 @@ def _groups(items: Sequence[Item]) -> Iterator[list[Item]]:
 def _combine_group(group: list[Item], task: Task, store: Store, name: str, combination: Combination) -> None:
     with ThreadPoolExecutor(READERS) as readers:
         read = list(readers.map(lambda item: _read(item, task, store), group))
-    bodies = [(item, body) for item, body in zip(group, read, strict=True) if isinstance(body, bytes)]
+    bodies = [(item, body) for item, (body, _) in zip(group, read, strict=True) if isinstance(body, bytes)]
     started = time.monotonic()
     combined = _combined(bodies, task)
     each = (time.monotonic() - started) * 1000 / max(len(bodies), 1)
@@ -70,7 +70,7 @@ def _combine_group(group: list[Item], task: Task, store: Store, name: str, combi
         combination.outputs.append(_put(uri, combined.output, task, store))
     shares = iter(_shares(combined))
     results = iter(combined.results)
-    for item, body in zip(group, read, strict=True):
+    for item, (body, etag) in zip(group, read, strict=True):
         if isinstance(body, bytes):
             record = replace(
                 _record(item, next(results), uri, next(shares)), milliseconds=round(each, 3), bytes_in=len(body)
@@ -78,20 +78,24 @@ def _combine_group(group: list[Item], task: Task, store: Store, name: str, combi
         else:
             record = body
         name_kept = item.name if record.failure else None
-        combination.records.append(replace(record, output=item.output, columns=dict(item.columns), name=name_kept))
+        known = replace(record, etag=etag, output=item.output, columns=dict(item.columns), name=name_kept)
+        combination.records.append(known)
 
 
-def _read(item: Item, task: Task, store: Store) -> Record | bytes:
-    """Return an item's bytes, or the record that decides it without them."""
+def _read(item: Item, task: Task, store: Store) -> tuple[Record | bytes, str | None]:
+    """Return an item's bytes, or the record that decides it without them, and its ETag where it is known."""
+    etag = item.etag
     try:
         task.check_deadline(0)
         item, refusal = task.selected(item, store)
         if refusal:
-            return Record(item.uri, Status.EXCLUDED, reason=refusal)
-        with opened(store, item, task.operation) as (_, stream):
-            return with_header(item, stream.read())
+            return Record(item.uri, Status.EXCLUDED, reason=refusal), item.etag
+        with opened(store, item) as (head, stream):
+            etag = head.etag
+            require_small(item, head, task.operation)
+            return with_header(item, stream.read()), etag
     except Exception as error:
-        return unsuccessful(item, error)
+        return unsuccessful(item, error), etag
 
 
 def _combined(bodies: list[tuple[Item, bytes]], task: Task) -> Combined:

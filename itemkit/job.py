@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from itertools import combinations
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from itemkit.errors import InvalidItem, InvalidJob
 from itemkit.item import FILES, split_uri
@@ -146,6 +147,48 @@ class Load(_Part):
         return self
 
 
+def _folder(value: str) -> str:
+    if split_uri(_checked_uri(value))[0] == FILES:
+        raise ValueError(f"{value!r} is a directory: sources are moved only in S3")
+    return value if value.endswith("/") else f"{value}/"
+
+
+Folder = Annotated[str, AfterValidator(_folder)]
+
+
+def overlapping(one: str, other: str) -> bool:
+    """Tell whether one of two URIs of folders, ending in ``/``, lies in the other or is it."""
+    return one.startswith(other) or other.startswith(one)
+
+
+class OnDone(_Part):
+    """Where sources go after the run: what is below ``from`` keeps its path below it.
+
+    Attributes:
+        origin: the field ``from``; ``None``: the folder of the source, where that is a prefix.
+        move_source_to: for those whose outputs are there.
+        move_failed_to: for those that failed for good; ``None``: they stay.
+    """
+
+    origin: Folder | None = Field(default=None, alias="from")
+    move_source_to: Folder
+    move_failed_to: Folder | None = None
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """The folders that sources are moved to, by their field."""
+        places = {"move_source_to": self.move_source_to, "move_failed_to": self.move_failed_to}
+        return {name: place for name, place in places.items() if place is not None}
+
+    @model_validator(mode="after")
+    def _apart(self) -> OnDone:
+        places = self.targets | ({"from": self.origin} if self.origin else {})
+        for (one, here), (other, there) in combinations(places.items(), 2):
+            if overlapping(here, there):
+                raise ValueError(f"{one!r} and {other!r} lie in each other ({here}, {there}): choose folders apart")
+        return self
+
+
 class Job(_Part):
     """The execution input of the workflow."""
 
@@ -162,6 +205,7 @@ class Job(_Part):
     passes: Annotated[int, Field(ge=1, le=10)] = DEFAULT_PASSES
     overwrite: bool = False
     load: Load | None = None
+    on_done: OnDone | None = None
 
     @field_validator("operation")
     @classmethod
@@ -191,6 +235,36 @@ class Job(_Part):
         if bucket == FILES and not key:
             raise ValueError(f"{value!r} is all of a machine's files: name a directory")
         return value.rstrip("/") + "/"
+
+    @model_validator(mode="after")
+    def _moved(self) -> Job:
+        if self.on_done is None:
+            return self
+        if self.origin is None:
+            raise ValueError("on_done: say what is moved: 'from' is required where the source is no prefix")
+        if isinstance(self.source, PrefixSource):
+            self._require_apart(self.on_done, self.source.prefix)
+        return self
+
+    @staticmethod
+    def _require_apart(on_done: OnDone, prefix: str) -> None:
+        """Refuse moves that would put objects into the listing they were taken from, or could move none of it."""
+        if split_uri(prefix)[0] == FILES:
+            raise ValueError(f"on_done: the source {prefix} is a directory: sources are moved only in S3")
+        if on_done.origin is not None and not overlapping(on_done.origin, prefix):
+            raise ValueError(f"on_done.from: {on_done.origin} has nothing of the source {prefix}")
+        for name, place in on_done.targets.items():
+            if overlapping(place, prefix):
+                raise ValueError(
+                    f"on_done.{name}: {place} and the source {prefix} lie in each other: choose folders apart"
+                )
+
+    @property
+    def origin(self) -> str | None:
+        """The folder that sources are moved out of, ``None``: none is."""
+        if self.on_done and self.on_done.origin is None and isinstance(self.source, PrefixSource):
+            return self.source.prefix[: self.source.prefix.rindex("/") + 1]
+        return self.on_done.origin if self.on_done else None
 
 
 def parse_job(value: Any) -> Job:
@@ -232,7 +306,9 @@ def _fields_at(path: list[str]) -> list[str]:
         "batch": Batch,
         "tolerate": Tolerate,
         "load": Load,
+        "on_done": OnDone,
     }
     if path and path[0] == "source":
         return [name for kind in _SOURCES.values() for name in kind.model_fields]
-    return list(parts.get(path[0], Job).model_fields if path else Job.model_fields)
+    model = parts.get(path[0], Job) if path else Job
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -56,6 +56,7 @@ class Record:
         outputs: the URIs written, in the operation's order.
         milliseconds: reading, computing and writing, without waiting in line.
         bytes_in, bytes_out, rows_in, rows_out: what went in and came out; rows are 0 where there are none.
+        etag: of the object that was read, or found done as it is; ``None`` where it was not known.
         name: of an item without an output, what its output names are made from.
         output: the output key the manifest asked for.
         columns: the manifest's other columns.
@@ -71,6 +72,7 @@ class Record:
     bytes_out: int = 0
     rows_in: int = 0
     rows_out: int = 0
+    etag: str | None = None
     name: str | None = None
     output: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)

@@ -84,11 +84,11 @@ class _Reading(io.RawIOBase):
         return True
 
     def readall(self) -> bytes:
-        with _told_apart("read", self._uri):
+        with told_apart("read", self._uri):
             return bytes(self._body.read())
 
     def readinto(self, buffer: Any) -> int:
-        with _told_apart("read", self._uri):
+        with told_apart("read", self._uri):
             data = self._body.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
@@ -160,7 +160,7 @@ class S3Store:
         bucket, key = _split(uri)
         self._count("head")
         try:
-            with _told_apart("read", uri):
+            with told_apart("read", uri):
                 answer = self._s3.head_object(Bucket=bucket, Key=key)
         except ObjectNotFound:
             return None
@@ -175,7 +175,7 @@ class S3Store:
         bucket, key = _split(uri)
         wanted: Any = {"Range": f"bytes={part.first}-{part.last}", "IfMatch": part.etag} if part else {}
         self._count("get")
-        with _told_apart("read", uri):
+        with told_apart("read", uri):
             answer = self._s3.get_object(Bucket=bucket, Key=key, **wanted)
         # Entering the body itself would hand out the raw stream, which does not notice that bytes are missing.
         with closing(answer["Body"]) as stream:
@@ -187,7 +187,7 @@ class S3Store:
         condition: Any = {"IfMatch": put.replaces} if put.replaces else {"IfNoneMatch": "*"}
         cache: Any = {"CacheControl": put.cache_control} if put.cache_control else {}
         self._count("put")
-        with _told_apart("write", put.uri), _opened(put.body) as body:
+        with told_apart("write", put.uri), _opened(put.body) as body:
             self._s3.put_object(
                 Bucket=bucket,
                 Key=key,
@@ -202,14 +202,14 @@ class S3Store:
         """Write an object without a condition."""
         bucket, key = _split(uri)
         self._count("put")
-        with _told_apart("write", uri):
+        with told_apart("write", uri):
             self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
     def upload(self, uri: str, body: IO[bytes], content_type: str) -> None:
         """Write a stream of any length, in parts where it is long."""
         bucket, key = _split(uri)
         self._count("put")
-        with _told_apart("write", uri):
+        with told_apart("write", uri):
             self._s3.upload_fileobj(body, bucket, key, ExtraArgs={"ContentType": content_type})
 
     def list(self, uri: str) -> Iterator[dict[str, Any]]:
@@ -218,7 +218,7 @@ class S3Store:
         Entries are ``{"Key", "Size", "Etag", "LastModified"}`` in the order of their keys, the date in epoch seconds.
         """
         bucket, prefix = _split(uri)
-        with _told_apart("list", uri):
+        with told_apart("list", uri):
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 self._count("list")
                 for found in page.get("Contents", ()):
@@ -275,7 +275,7 @@ def _opened(body: bytes | Path) -> Iterator[bytes | BinaryIO]:
 
 
 @contextmanager
-def _told_apart(verb: str, uri: str) -> Iterator[None]:
+def told_apart(verb: str, uri: str) -> Iterator[None]:
     """Turn the client's exceptions into permanent and transient errors, by their code."""
     try:
         yield

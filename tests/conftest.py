@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,21 +91,27 @@ class Cloud:
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    logs = tmp_path_factory.mktemp("logs")
-    command = [str(Path(sys.executable).parent / "fanfold"), "local", "--port", "0", "--logs", str(logs)]
-    with subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as serving:
+    with serving(tmp_path_factory.mktemp("logs")) as cloud:
+        yield cloud
+
+
+@contextmanager
+def serving(logs: Path, *more: str) -> Iterator[Cloud]:
+    """Serve the application in a process of its own, for as long as the context lasts; ``more`` are arguments."""
+    command = [str(Path(sys.executable).parent / "fanfold"), "local", "--port", "0", "--logs", str(logs), *more]
+    with subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as process:
         try:
-            url = _url(serving)
+            url = _url(process)
             yield Cloud(Application(_clients(url), "fanfold", "us-east-1"), url)
         finally:
-            serving.terminate()
-            serving.communicate(timeout=30)
+            process.terminate()
+            process.communicate(timeout=30)
 
 
-def _url(serving: subprocess.Popen[str]) -> str:
+def _url(process: subprocess.Popen[str]) -> str:
     """Read the story of ``fanfold local`` up to where it serves."""
     told = []
-    for line in serving.stderr:
+    for line in process.stderr:
         told.append(line)
         if found := re.match(r"Serving (http://\S+)", line):
             return found[1]

@@ -16,9 +16,9 @@ from tests.conftest import PROJECT, Cloud
 BIN = Path(sys.executable).parent
 
 
-def call(cloud: Cloud, *words: str, program: str = "fanfold", stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a program of the environment against the endpoint, as a shell would."""
-    environment = {
+def environment(cloud: Cloud) -> dict[str, str]:
+    """What a shell has set that works with the endpoint."""
+    return {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "AWS_ENDPOINT_URL": cloud.url,
@@ -26,9 +26,13 @@ def call(cloud: Cloud, *words: str, program: str = "fanfold", stdin: str = "") -
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
     }
+
+
+def call(cloud: Cloud, *words: str, program: str = "fanfold", stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program of the environment against the endpoint, as a shell would."""
     return subprocess.run(
         [str(BIN / program), *words],
-        env=environment,
+        env=environment(cloud),
         cwd=PROJECT,
         input=stdin,
         capture_output=True,
@@ -54,7 +58,7 @@ def test_a_good_run_ends_with_0_and_prints_its_summary_as_json(cloud, tmp_path):
 
     summary = json.loads(done.stdout)
     assert (done.returncode, summary["items"]["succeeded"]) == (0, 4)
-    assert "started" in done.stderr
+    assert done.stderr == ""
     assert json.loads((tmp_path / summary["run"] / "summary.json").read_text()) == summary
     assert (tmp_path / summary["run"] / "failures.csv").read_text().startswith("uri,error,")
 
@@ -81,7 +85,7 @@ def test_a_run_of_nothing_ends_with_3(cloud):
         (["run", "image-resize", "s3://b/x/", "-s", "nonsense"], "is no assignment: write NAME=VALUE"),
         (["run", "image-resize", "s3://no-such-bucket-at-all/x/"], "the bucket no-such-bucket-at-all does not exist"),
         (["run", "--job", "no-such-file.json"], "cannot read the job no-such-file.json"),
-        (["run", "--job", "-"], "cannot read the job -"),
+        (["run", "--job", "-"], "the job from stdin is no JSON"),
     ],
 )
 def test_a_bad_job_ends_with_2_and_says_why_on_stderr(cloud, words, message):
@@ -126,7 +130,7 @@ def test_operations_tell_their_options(cloud):
 
     operations = {operation["operation"]: operation for operation in json.loads(done.stdout)}
     assert done.returncode == 0
-    assert list(operations) == ["dynamodb-load", "image-resize", "table-transform"]
+    assert {"dynamodb-load", "image-resize", "table-transform"} <= operations.keys()
     assert "width" in [option["name"] for option in operations["image-resize"]["options"]]
     assert "sql" in call(cloud, "operations").stdout
 
@@ -137,7 +141,8 @@ def test_the_aws_cli_works_as_against_aws(cloud, tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    machine = json.loads(aws("stepfunctions", "list-state-machines"))["stateMachines"][0]["stateMachineArn"]
+    listed = json.loads(aws("stepfunctions", "list-state-machines"))["stateMachines"]
+    (machine,) = (each["stateMachineArn"] for each in listed if each["name"] == "fanfold-process")
     job = json.dumps({"operation": "image-resize", "source": images(cloud), "destination": own(cloud)})
     started = aws("stepfunctions", "start-execution", "--state-machine-arn", machine, "--input", job)
     execution = json.loads(started)["executionArn"]

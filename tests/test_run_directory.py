@@ -117,11 +117,11 @@ def test_a_second_run_does_what_changed_and_no_more(ran):
     assert red > 2 * blue
 
 
-def test_what_a_run_tells_lies_in_a_folder_of_its_own_and_is_said(ran):
+def test_what_a_run_tells_lies_in_a_folder_of_its_own(ran):
     for done, summary in zip((ran.first, ran.second), ran.summaries, strict=True):
         home = ran.thumbs / ".fanfold" / "runs" / summary["run"]
-        assert f"outputs in {ran.thumbs}" in done.stderr
-        assert f"summary.json, report.html, failures.csv in {home}" in done.stderr
+        # Nobody watches, so nothing is told but the summary.
+        assert done.stderr == ""
         assert json.loads((home / "summary.json").read_text()) == summary
         (failed,) = csv.DictReader(io.StringIO((home / "failures.csv").read_text()))
         assert (failed["uri"], failed["error"]) == (f"file://{ran.photos}/broken.jpg", "UnreadableImage")

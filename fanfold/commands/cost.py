@@ -7,23 +7,30 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from fanfold import run as runs
 from fanfold.application import on_aws
+from fanfold.commands.parameters import Run, Stack
 from fanfold.problems import UsageProblem
-from fanfold.story import answer_json, out
+from fanfold.story import answer_json, out, table, tell
 from itemkit.cost import Bill, InvalidPrices, Prices, Usage, bill, load_prices
 
 
 def cost(
-    run: Annotated[str, typer.Argument(help="The run's name.")],
+    run: Run,
     prices: Annotated[Path | None, typer.Option(help="A price file of your own; see docs/cost.md.")] = None,
     region: Annotated[str | None, typer.Option(help="The Region whose prices count; the run's own.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    stack: Annotated[str, typer.Option(envvar="FANFOLD_STACK", help="The name of the deployed stack.")] = "fanfold",
+    stack: Stack = "fanfold",
 ) -> None:
-    """Bill a finished run at list prices, line by line; one on this machine as if it had run on AWS."""
+    """Bill a finished run at list prices, line by line.
+
+    A run on this machine is billed as if it had been one on AWS.
+
+    Examples:
+        fanfold cost image-resize-20261121T101500Z-3fa9
+        fanfold cost image-resize-20261121T101500Z-3fa9 --region eu-west-1 --json
+    """
     application = on_aws(stack)
     summary = runs.read_summary(application, run)
     known = read_prices(prices)
@@ -50,14 +57,11 @@ def as_dict(billed: Bill) -> dict[str, Any]:
 
 def show(billed: Bill) -> None:
     """Print a bill for people."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("what")
-    for name in ("quantity", "unit", "dollars"):
-        table.add_column(name, justify="left" if name == "unit" else "right")
+    rows = table("what", "quantity", "unit", "dollars", right=["quantity", "dollars"])
     for line in billed.lines:
-        table.add_row(line.what, f"{line.quantity:,.6g}", line.unit, f"{line.dollars:.6f}")
-    table.add_row("total", "", "", f"{billed.total:.6f}")
-    out.print(table)
+        rows.add_row(line.what, f"{line.quantity:,.6g}", line.unit, f"{line.dollars:.6f}")
+    rows.add_row("total", "", "", f"{billed.total:.6f}")
+    out.print(rows)
     if billed.per_million is not None:
-        out.print(f"{billed.per_million:.2f} dollars a million items", markup=False)
-    out.print(billed.note or f"list prices of {billed.region} on {billed.date}, free tiers not deducted", markup=False)
+        tell(f"{billed.per_million:.2f} dollars a million items")
+    tell(billed.note or f"list prices of {billed.region} on {billed.date}, free tiers not deducted")

@@ -11,7 +11,7 @@ import typer
 from fanfold.application import Application, find_project, on_this_machine
 from fanfold.commands.run import keep, read_job, run_job
 from fanfold.problems import Exit
-from fanfold.story import say, show_summary
+from fanfold.story import show_summary, step
 from fanfold.transfer import upload_samples
 
 
@@ -20,10 +20,17 @@ def demo(
         Path, typer.Option(help="Where outputs and summaries go; what an earlier demo left there is replaced.")
     ] = Path("out"),
 ) -> None:
-    """Run the jobs of sample_data/jobs/ behind the local endpoint: no AWS account, no Docker."""
+    """Run the sample jobs on this machine, without AWS and Docker.
+
+    The jobs are those of sample_data/jobs/.
+
+    Examples:
+        fanfold demo
+        fanfold demo --to /tmp/demo
+    """
     project = find_project()
     with on_this_machine("fanfold", project) as application:
-        say(f"{upload_samples(application, project)} sample files in s3://{application.input_bucket}/")
+        step(f"{upload_samples(application, project)} sample files in s3://{application.input_bucket}/")
         jobs = sorted((project / "sample_data" / "jobs").glob("*.json"))
         summaries = [_run(application, path, to) for path in jobs]
     for summary in summaries:

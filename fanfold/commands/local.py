@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from fanfold.application import LOGS, Serving, find_project, on_this_machine
+from fanfold.problems import UsageProblem
 from fanfold.story import say
 from fanfold.transfer import upload, upload_samples
 
@@ -25,12 +26,22 @@ def local(
     lambda_concurrency: Annotated[
         int | None, typer.Option(min=1, help="Functions at work at once (as many as there are cores).")
     ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", help="A parameter of template.yaml: NAME=VALUE, such as DrainSchedule=..."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the functions' logs.")] = False,
 ) -> None:
-    """Serve the application on this machine until Ctrl-C."""
+    """Serve the application on this machine until Ctrl-C.
+
+    Examples:
+        fanfold local
+        fanfold local --port 0 --data ./photos
+        fanfold local -p 'DrainJob={"operation":"image-resize"}'
+    """
     project = find_project()
     serving = Serving(host, port, logs or project / LOGS, lambda_concurrency, verbose)
-    with on_this_machine(stack, project, serving) as application:
+    with on_this_machine(stack, project, serving, _parameters(parameter or [])) as application:
         count = upload(application, data) if data else upload_samples(application, project)
         url = application.client("s3").meta.endpoint_url
         say(f"input bucket    {application.input_bucket} ({count} files)")
@@ -41,6 +52,14 @@ def local(
         say("  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1")
         say(f"  aws --endpoint-url {url} stepfunctions list-state-machines")
         _until_told_to_stop()
+
+
+def _parameters(assignments: list[str]) -> dict[str, str]:
+    """Read ``NAME=VALUE``; raises UsageProblem where it is something else."""
+    for assignment in assignments:
+        if not assignment.partition("=")[1]:
+            raise UsageProblem(f"{assignment!r} is no parameter: write NAME=VALUE")
+    return {name: value for name, _, value in (assignment.partition("=") for assignment in assignments)}
 
 
 def _until_told_to_stop() -> None:

@@ -12,11 +12,12 @@ import typer
 from fanfold import run as runs
 from fanfold.application import Application, on_aws
 from fanfold.commands.cost import as_dict, read_prices, show
+from fanfold.commands.parameters import Fields, JobFile, Operation, Options, Stack
 from fanfold.commands.run import build_job, find_directory, read_job, run_job, split_words
 from fanfold.planning import Estimate, Finding, Pace, assumptions, estimate, warnings
 from fanfold.prepared import Prepared, prepare
 from fanfold.problems import EnvironmentFault, Exit, UsageProblem
-from fanfold.story import answer_json, out, say
+from fanfold.story import answer_json, say, tell
 from fanfold.survey import Depth, Survey, Surveyor
 from itemkit.cost import Bill, InvalidPrices, Prices, Usage, bill
 from itemkit.errors import InvalidJob, PermanentError, TransientError
@@ -31,14 +32,10 @@ def plan(
         list[str] | None,
         typer.Argument(metavar="[OPERATION] SOURCE", help="As for 'fanfold run', but in S3.", show_default=False),
     ] = None,
-    operation: Annotated[
-        str | None, typer.Option(help="The operation, when it is not the first word; see 'fanfold operations'.")
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option("--option", "-o", help="An option of the operation: NAME=VALUE.")
-    ] = None,
-    field: Annotated[list[str] | None, typer.Option("--set", "-s", help="A field of the job: FIELD=VALUE.")] = None,
-    job: Annotated[Path | None, typer.Option(help="The job as JSON instead; '-' reads it from stdin.")] = None,
+    operation: Operation = None,
+    option: Options = None,
+    field: Fields = None,
+    job: JobFile = None,
     sample: Annotated[
         int | None, typer.Option(help="List about so many keys of the prefix and estimate the rest.", min=1)
     ] = None,
@@ -53,14 +50,22 @@ def plan(
     prices: Annotated[Path | None, typer.Option(help="A price file of your own; see docs/cost.md.")] = None,
     region: Annotated[str | None, typer.Option(help="The Region whose prices count; the stack's own.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    stack: Annotated[str, typer.Option(envvar="FANFOLD_STACK", help="The name of the deployed stack.")] = "fanfold",
+    stack: Stack = "fanfold",
 ) -> None:
-    """Tell what a job would run, what it leaves out and why, how long it takes and what it costs."""
+    """Tell what a job would run, leave out, take and cost.
+
+    Examples:
+        fanfold plan image-resize s3://bucket/photos/ -o width=512
+        fanfold plan --job job.json --probe 20 --json
+    """
     if probe and milliseconds is not None:
         raise UsageProblem("--probe measures the milliseconds that --milliseconds gives: leave one of them out")
     wanted = read_job(job) if job else build_job(*split_words(words or [], operation), option or [], field or [])
     if find_directory(wanted, local=False):
-        raise UsageProblem("a directory is run on this machine and costs nothing: 'fanfold plan' is for S3")
+        raise UsageProblem(
+            "a directory is run on this machine and costs nothing: 'fanfold plan' is for S3; to try a few files, "
+            "'fanfold run' with -s max_items=20"
+        )
     asked = Asked(Depth(sample, head=head, done=check_done), probe, milliseconds, read_prices(prices), region)
     told = make_plan(on_aws(stack), wanted, asked)
     answer_json(to_json(told)) if as_json else show_plan(told)
@@ -199,22 +204,17 @@ def show_plan(told: Plan) -> None:
     """Print a plan for people."""
     plan, census, made = told.prepared.plan, told.survey.census, told.estimate
 
-    def tell(text: str) -> None:
-        out.print(text, markup=False)
-
     tell(f"{plan['operation']}: {plan['source']['uri']} to {plan['destination']}")
-    excluded = census.listed - census.wanted
-    tell(
-        f"  {census.listed:,} listed = {census.to_run:,} to run + {excluded:,} excluded + {census.done:,} done "
-        f"+ {census.failures:,} failing"
-    )
+    counts = {"excluded": census.listed - census.wanted, "done": census.done, "failing": census.failures}
+    ledger = [f"{census.listed:,} listed", f"= {census.to_run:,} to run"]
+    tell([*ledger, *(f"+ {count:,} {name}" for name, count in counts.items())], "  ")
     for word, findings in (("excluded", census.excluded), ("failing", census.failing)):
         for kind, found in sorted(findings.items()):
             reason = "" if found.reason == kind else f" ({found.reason})"
-            tell(f"  {word}: {found.count:,} x {kind}, such as {found.example}{reason}")
+            tell(f"{word}: {found.count:,} x {kind}, such as {found.example}{reason}", "  ")
     known = f"{census.bytes / 1e6:,.2f} MB" + (" and what is not known" if census.unsized else "")
-    tell(f"  {known}; batches of {told.prepared.setting.batch_items}: {made.batches:,}")
-    tell(f"  {_time(made.seconds)}, {told.bill.total:.6f} dollars")
+    tell(f"{known}; batches of {told.prepared.setting.batch_items}: {made.batches:,}", "  ")
+    tell(f"{_time(made.seconds)}, {told.bill.total:.6f} dollars", "  ")
     show(told.bill)
     tell(f"to look took {told.asked.lists:,} LIST and {told.asked.heads:,} HEAD: {told.asked.dollars:.6f} dollars")
     if told.probe:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from fanfold.application import Application, find_project, on_aws
+from fanfold.commands.parameters import Stack, complete_run
 from fanfold.problems import EnvironmentFault, UsageProblem
-from fanfold.story import answer_json, out, say
+from fanfold.story import answer_json, out, say, table
 
 if TYPE_CHECKING:
     from fanfold.analysis import Answer, Catalog, Files
@@ -30,7 +30,7 @@ _ON_A_TERMINAL = 1000  # rows
 
 
 def query(
-    run: Annotated[str | None, typer.Argument(help="The name of a run.")] = None,
+    run: Annotated[str | None, typer.Argument(help="The name of a run.", autocompletion=complete_run)] = None,
     sql: Annotated[
         str | None, typer.Argument(help="SQL over the tables records and summaries; ? stands for the run.")
     ] = None,
@@ -38,9 +38,16 @@ def query(
     listed: Annotated[bool, typer.Option("--list", help="List the queries of the template.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV, as is done when piped.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
-    stack: Annotated[str, typer.Option(envvar="FANFOLD_STACK", help="The name of the deployed stack.")] = "fanfold",
+    stack: Stack = "fanfold",
 ) -> None:
-    """Query the records of a run, and the summaries of all, with SQL that Athena takes too."""
+    """Ask a run's records, and all summaries, with SQL.
+
+    It is SQL that Athena takes too, over the tables records and summaries.
+
+    Examples:
+        fanfold query nightly "select status, count(*) from records group by status"
+        fanfold query nightly --named failures-by-type --csv
+    """
     try:
         # Not at the top: an installation without the ``local`` extra has no polars.
         from fanfold import analysis  # noqa: PLC0415
@@ -112,12 +119,10 @@ def _show_queries(catalog: Catalog, *, as_json: bool) -> None:
 
 
 def _show_rows(answer: Answer) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in answer.columns:
-        table.add_column(Text(name), overflow="fold")
+    rows = table(*answer.columns)
     for row in islice(answer.rows, _ON_A_TERMINAL):
-        table.add_row(*(Text(_cell(value)) for value in row))
-    out.print(table)
+        rows.add_row(*(Text(_cell(value)) for value in row))
+    out.print(rows)
     if next(answer.rows, None):
         say(f"these are the first {_ON_A_TERMINAL} rows: --csv prints them all")
 

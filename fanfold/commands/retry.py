@@ -10,6 +10,7 @@ import typer
 
 from fanfold import run as runs
 from fanfold.application import Application, on_aws
+from fanfold.commands.parameters import Run, Stack
 from fanfold.commands.run import follow, keep, run_job
 from fanfold.problems import Exit, UsageProblem
 from fanfold.story import answer_json, say, show_summary
@@ -19,12 +20,20 @@ STOPPED = ("ABORTED", "TIMED_OUT")
 
 
 def retry(
-    run: Annotated[str, typer.Argument(help="The run's name.")],
+    run: Run,
     to: Annotated[Path | None, typer.Option(help="Copy summary, report and failures to this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    stack: Annotated[str, typer.Option(envvar="FANFOLD_STACK", help="The name of the deployed stack.")] = "fanfold",
+    stack: Stack = "fanfold",
 ) -> None:
-    """Take a stopped run up where it stopped, or start a new one over the failures.csv of a finished run."""
+    """Run again what a run left without an output.
+
+    A run that was stopped or timed out goes on where it stopped (a redrive); a finished one is followed by a new run
+    over its failures.csv.
+
+    Examples:
+        fanfold retry image-resize-20261121T101500Z-3fa9
+        fanfold retry image-resize-20261121T101500Z-3fa9 --to ./kept --json
+    """
     application = on_aws(stack)
     described = runs.described(application, run)
     again = _redriven(application, described) if described["status"] in STOPPED else _anew(application, described)

@@ -13,9 +13,10 @@ from botocore.exceptions import ClientError
 
 from fanfold import run as runs
 from fanfold.application import Application, Serving, find_project, on_aws, on_this_machine
+from fanfold.commands.parameters import Fields, JobFile, Operation, Options, Stack
 from fanfold.problems import Exit, UsageProblem
-from fanfold.story import answer_json, err, out, progress_bar, say, show_summary
-from fanfold.transfer import download, download_prefix, upload
+from fanfold.story import answer_json, err, out, progress_bar, say, show_summary, step
+from fanfold.transfer import download, download_prefix
 from itemkit.errors import InvalidJob
 from itemkit.files import OWN
 from itemkit.job import parse_job
@@ -30,19 +31,10 @@ def run(
             show_default=False,
         ),
     ] = None,
-    operation: Annotated[
-        str | None, typer.Option(help="The operation, when it is not the first word; see 'fanfold operations'.")
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option("--option", "-o", help="An option of the operation: NAME=VALUE (JSON or text).")
-    ] = None,
-    field: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", "-s", help="A field of the job: FIELD=VALUE, such as concurrency=100, tolerate.percent=5."
-        ),
-    ] = None,
-    job: Annotated[Path | None, typer.Option(help="The job as JSON instead; '-' reads it from stdin.")] = None,
+    operation: Operation = None,
+    option: Options = None,
+    field: Fields = None,
+    job: JobFile = None,
     local: Annotated[
         bool, typer.Option("--local", help="Run on this machine, with no AWS account, as a directory always does.")
     ] = False,
@@ -52,9 +44,14 @@ def run(
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait: print the run's name alone.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    stack: Annotated[str, typer.Option(envvar="FANFOLD_STACK", help="The name of the deployed stack.")] = "fanfold",
+    stack: Stack = "fanfold",
 ) -> None:
-    """Run a job and wait for its summary."""
+    """Run a job and wait for its summary.
+
+    Examples:
+        fanfold run image-resize s3://bucket/photos/ -o width=1024 --detach
+        fanfold run ./photos --operation image-resize -o width=512 --to ./thumbs
+    """
     wanted = read_job(job) if job else build_job(*split_words(words or [], operation), option or [], field or [])
     directory = find_directory(wanted, local=local)
     if detach:
@@ -74,12 +71,15 @@ def run(
 
 def read_job(path: Path) -> dict[str, Any]:
     """Read a job file; raises UsageProblem when it is no JSON object."""
+    name = "from stdin" if str(path) == "-" else str(path)
     try:
         value = json.loads(sys.stdin.read() if str(path) == "-" else path.read_text())
-    except (OSError, ValueError) as error:
-        raise UsageProblem(f"cannot read the job {path}: {error}") from error
+    except OSError as error:
+        raise UsageProblem(f"cannot read the job {name}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageProblem(f"the job {name} is no JSON: {error}; docs/job.md has examples") from error
     if not isinstance(value, dict):
-        raise UsageProblem(f"the job {path} is no JSON object")
+        raise UsageProblem(f'the job {name} is no JSON object: write {{"operation": ..., "source": ...}}')
     return value
 
 
@@ -139,7 +139,7 @@ def run_directory(stack: str, job: dict[str, Any], directory: Path, to: Path | N
     placed = {**job, "source": f"file://{directory}/", "destination": f"file://{target}/"}
     with on_this_machine(stack, find_project(), Serving(directories=(directory, target))) as application:
         summary = run_job(application, placed, leavable=False)
-        say(f"outputs in {target}")
+        step(f"outputs in {target}")
         keep(application, summary, target / OWN / "runs", outputs=False)
     return summary
 
@@ -149,7 +149,7 @@ def run_job(
 ) -> dict[str, Any]:
     """Start a job, follow it and return its summary; raises as ``start`` and ``follow`` do."""
     execution = start(application, job, run)
-    say(f"{execution.rsplit(':', 1)[-1]} started")
+    step(f"{execution.rsplit(':', 1)[-1]} started")
     return follow(application, execution, leavable=leavable)
 
 
@@ -172,7 +172,7 @@ def follow(application: Application, execution: str, *, leavable: bool = True) -
     name = execution.rsplit(":", 1)[-1]
     while True:
         try:
-            with progress_bar(name) as tell:
+            with progress_bar() as tell:
                 ended = runs.follow(application, execution, tell)
             return runs.outcome(application, ended)
         except KeyboardInterrupt:
@@ -184,14 +184,10 @@ def follow(application: Application, execution: str, *, leavable: bool = True) -
 
 def _interrupted(application: Application, execution: str, name: str) -> None:
     """Stop the run, leave it running, or return to go on following it, as the user says; without one it is left."""
-    answer = (
-        typer.prompt(f"{name}: [l]eave it running, [s]top it, or go on [w]atching?", err=True)
-        if err.is_terminal
-        else "l"
-    )
-    if answer.lower().startswith("w"):
+    answer = _ask(f"{name}: [l]eave it running, [s]top it, or go on [w]atching?") if err.is_terminal else "l"
+    if answer == "w":
         return
-    if answer.lower().startswith("s"):
+    if answer == "s":
         application.client("stepfunctions").stop_execution(executionArn=execution, cause="stopped with Ctrl-C")
         say(f"{name} is stopping; 'fanfold retry {name}' takes it up again")
     else:
@@ -199,17 +195,13 @@ def _interrupted(application: Application, execution: str, name: str) -> None:
     raise typer.Exit(Exit.INTERRUPTED)
 
 
-def bring(application: Application, job: dict[str, Any]) -> dict[str, Any]:
-    """Upload a source that is a folder of this machine to the input bucket, and point the job there."""
-    folder = Path(str(job["source"])) if isinstance(job["source"], str) else None
-    if folder is None or str(folder).startswith("s3:"):
-        return job
-    if not folder.is_dir():
-        raise UsageProblem(f"the source {folder} is neither an S3 URI nor a folder")
-    prefix = f"{folder.resolve().name}/"
-    count = upload(application, folder, prefix)
-    say(f"{count} files of {folder} brought to s3://{application.input_bucket}/{prefix}")
-    return {**job, "source": f"s3://{application.input_bucket}/{prefix}"}
+def _ask(question: str) -> str:
+    """Return the answer's first letter; to leave the prompt with Ctrl-C or Ctrl-D leaves the run as it is, too."""
+    try:
+        return str(typer.prompt(question, err=True))[:1].lower()
+    except typer.Abort:
+        say("")
+        return "l"
 
 
 def keep(application: Application, summary: dict[str, Any], to: Path | None, *, outputs: bool) -> None:
@@ -229,8 +221,8 @@ def keep(application: Application, summary: dict[str, Any], to: Path | None, *, 
             say(f"there is no {uri}: see the execution {summary['execution']}")
     if outputs:
         count = download_prefix(application, summary["destination"], folder / "outputs")
-        say(f"{count} outputs in {folder / 'outputs'}")
-    say(f"{', '.join(kept)} in {folder}")
+        step(f"{count} outputs in {folder / 'outputs'}")
+    step(f"{', '.join(kept)} in {folder}")
 
 
 def _assign(job: dict[str, Any], assignment: str) -> None:

@@ -7,26 +7,33 @@ from itertools import islice
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from fanfold import run as runs
 from fanfold.application import Application, on_aws
+from fanfold.commands.parameters import Stack, complete_run
 from fanfold.problems import Exit
-from fanfold.story import answer_json, out, say, show_summary
+from fanfold.story import answer_json, out, say, show_summary, table, tell
 
 
 def status(
-    run: Annotated[str | None, typer.Argument(help="The run's name; all runs when none is named.")] = None,
+    run: Annotated[
+        str | None, typer.Argument(help="The run's name; all runs when none is named.", autocompletion=complete_run)
+    ] = None,
     most: Annotated[int, typer.Option(help="Runs to list, the newest first.", min=1)] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    stack: Annotated[str, typer.Option(envvar="FANFOLD_STACK", help="The name of the deployed stack.")] = "fanfold",
+    stack: Stack = "fanfold",
 ) -> None:
-    """Tell what the runs of the stack are at, or how far one of them is."""
+    """List the runs of the stack, or tell how far one of them is.
+
+    Examples:
+        fanfold status
+        fanfold status image-resize-20261121T101500Z-3fa9 --json
+    """
     application = on_aws(stack)
     if run is None:
         _list(application, most, as_json=as_json)
         return
-    told = tell(application, run)
+    told = describe(application, run)
     if as_json:
         answer_json(told)
     elif told["summary"]:
@@ -35,7 +42,7 @@ def status(
         _show(told)
 
 
-def tell(application: Application, run: str) -> dict[str, Any]:
+def describe(application: Application, run: str) -> dict[str, Any]:
     """Return a run's status, how far its newest map run is, and its summary when there is one.
 
     Raises:
@@ -56,19 +63,17 @@ def tell(application: Application, run: str) -> dict[str, Any]:
 
 
 def _list(application: Application, most: int, *, as_json: bool) -> None:
-    pages = application.client("stepfunctions").get_paginator("list_executions")
-    found = (each for page in pages.paginate(stateMachineArn=application.machine_arn) for each in page["executions"])
-    listed = [_of(each) for each in islice(found, most)]
+    listed = [_of(each) for each in islice(runs.listed(application), most)]
     if as_json:
         answer_json(listed)
         return
     if not listed:
         say("there are no runs yet: 'fanfold run' starts one")
         raise typer.Exit(Exit.NOTHING_MATCHED)
-    table = Table("run", "status", "started", "took", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    rows = table("run", "status", "started", "took", right=["took"])
     for each in listed:
-        table.add_row(each["run"], each["status"], each["started"], f"{each['seconds']:.0f} s")
-    out.print(table)
+        rows.add_row(each["run"], each["status"], each["started"], f"{each['seconds']:.0f} s")
+    out.print(rows)
 
 
 def _of(described: dict[str, Any]) -> dict[str, Any]:
@@ -82,13 +87,13 @@ def _of(described: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show(told: dict[str, Any]) -> None:
-    out.print(f"{told['run']}  {told['status']}  since {told['started']}, {told['seconds']:.0f} s", markup=False)
+    tell(f"{told['run']}  {told['status']}  since {told['started']}, {told['seconds']:.0f} s")
     if told["error"]:
-        out.print(f"  {told['error']}: {told['cause'] or 'no cause given'}", markup=False)
+        tell(f"{told['error']}: {told['cause'] or 'no cause given'}", "  ")
     if progress := told["progress"]:
         done = progress["succeeded"] + progress["failed"]
-        out.print(
-            f"  {done} of {progress['total']} items in batches that have ended, {progress['failed']} of them failed; "
+        tell(
+            f"{done} of {progress['total']} items in batches that have ended, {progress['failed']} of them failed; "
             f"{progress['batches_done']} of {progress['batches']} batches",
-            markup=False,
+            "  ",
         )

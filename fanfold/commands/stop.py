@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from fanfold import run as runs
 from fanfold.application import on_aws
+from fanfold.commands.parameters import Run, Stack
 from fanfold.problems import UsageProblem
 from fanfold.story import say
 
 
 def stop(
-    run: Annotated[str, typer.Argument(help="The run's name.")],
-    stack: Annotated[str, typer.Option(envvar="FANFOLD_STACK", help="The name of the deployed stack.")] = "fanfold",
+    run: Run,
+    stack: Stack = "fanfold",
 ) -> None:
-    """Stop a run; 'fanfold retry' takes it up where it stopped."""
+    """Stop a run; what is done stays done.
+
+    Batches at work finish first, and 'fanfold retry' takes the run up where it stopped.
+
+    Examples:
+        fanfold stop image-resize-20261121T101500Z-3fa9
+        fanfold stop nightly --stack fanfold-test
+    """
     application = on_aws(stack)
     described = runs.described(application, run)
     if described["status"] != "RUNNING":

@@ -8,17 +8,25 @@ import typer
 
 from fanfold import run as runs
 from fanfold.application import on_aws
+from fanfold.commands.parameters import Run, Stack
 from fanfold.problems import UsageProblem
 from fanfold.story import say
 
 
 def tune(
-    run: Annotated[str, typer.Argument(help="The run's name.")],
+    run: Run,
     concurrency: Annotated[int | None, typer.Option(help="Batches at once.", min=1, max=10_000)] = None,
     tolerate: Annotated[float | None, typer.Option(help="Percent of items that may fail.", min=0, max=100)] = None,
-    stack: Annotated[str, typer.Option(envvar="FANFOLD_STACK", help="The name of the deployed stack.")] = "fanfold",
+    stack: Stack = "fanfold",
 ) -> None:
-    """Change concurrency or tolerance of the map that is at work; a further pass begins with the job's own again."""
+    """Change the pace of a run while it runs.
+
+    It holds for the map that is at work; a further pass begins with the job's own again.
+
+    Examples:
+        fanfold tune image-resize-20261121T101500Z-3fa9 --concurrency 200
+        fanfold tune image-resize-20261121T101500Z-3fa9 --tolerate 2.5
+    """
     wanted: dict[str, Any] = {"maxConcurrency": concurrency, "toleratedFailurePercentage": tolerate}
     changes = {name: value for name, value in wanted.items() if value is not None}
     if not changes:

@@ -27,10 +27,12 @@ from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Request, Response
 
-from fanfold.local import wsgi
+from fanfold.local import conditions, wsgi
 from fanfold.local.awslambda import Lambda
 from fanfold.local.awslambda.api import error_response, json_object
+from fanfold.local.events import Delivery, bus
 from fanfold.local.protocol import ServiceError
+from fanfold.local.schedules import Schedules
 from fanfold.local.stepfunctions import StepFunctions
 from itemkit.connect import VARIABLE
 from itemkit.errors import ItemError
@@ -69,6 +71,7 @@ class Endpoint:
         directories: those of this machine that functions may use and maps list, as ``file:///...``; none by default.
         stepfunctions: the Step Functions service, for callers in this process.
         functions: the Lambda service, likewise.
+        schedules: what runs by the clock.
     """
 
     region = "us-east-1"
@@ -110,8 +113,10 @@ class Endpoint:
             parallel_children=_children(concurrency),
             directories=_Listing(directories) if directories else None,
         )
+        self.schedules = Schedules()
         self._moto = _Moto()
-        self._server.start(FrontDoor(self.stepfunctions, self.functions, self._moto))
+        self._delivery = Delivery(self.functions.invoke_later, self.client)
+        self._server.start(FrontDoor(self.stepfunctions, self.functions, self._delivery, self._moto))
 
     def client(self, service: str) -> Any:
         """Return the boto3 client of ``service`` on this endpoint, made once, for any thread."""
@@ -122,8 +127,10 @@ class Endpoint:
 
     def close(self) -> None:
         """End what runs, the processes of functions included, and stop listening."""
+        self.schedules.close()
         self.stepfunctions.close()
         self.functions.close()
+        self._delivery.close()
         self._server.close()
         self._moto.close()
         self._scratch.cleanup()
@@ -162,10 +169,14 @@ class _Listing:
 class FrontDoor:
     """The WSGI application: looks at each request and leads it to its service."""
 
-    def __init__(self, stepfunctions: StepFunctions, functions: Lambda, others: WSGIApplication) -> None:
+    def __init__(
+        self, stepfunctions: StepFunctions, functions: Lambda, delivery: Delivery, others: WSGIApplication
+    ) -> None:
         self._stepfunctions = stepfunctions
         self._functions = functions
+        self._delivery = delivery
         self._others = others
+        bus.install()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -175,7 +186,8 @@ class FrontDoor:
             return self._lambda(Request(environ))(environ, start_response)
         if _UNPRINTABLE.match(environ["PATH_INFO"]):  # moto would take it, and its list of buckets be no XML ever after
             return _no_bucket()(environ, start_response)
-        return self._others(environ, start_response)
+        with bus.serving(self._delivery):
+            return self._others(environ, start_response)
 
     def _states(self, request: Request) -> Response:
         operation = request.headers["X-Amz-Target"].removeprefix(_STATES)
@@ -203,6 +215,11 @@ class _Moto(DomainDispatcherApplication):
         super().__init__(create_backend_app)
         self._backends: dict[str | None, Any] = {}
         self._open.append(self)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        answer: WSGIApplication = conditions.refusal(environ, super().__call__) or super().__call__
+        return answer(environ, start_response)
 
     def get_backend_for_host(self, host: str | None) -> Any:
         """Return the name of the service behind ``host``."""

@@ -23,7 +23,7 @@ def planner() -> Planner:
     """Connect once an execution environment, with the settings the template gives."""
     s3 = boto3.client("s3")
     aws = Aws(s3, boto3.client("lambda"), os.environ["AWS_REGION"])
-    place = Place(os.environ["OUTPUT_BUCKET"], os.environ["OPERATION_PREFIX"])
+    place = Place(os.environ["INPUT_BUCKET"], os.environ["OUTPUT_BUCKET"], os.environ["OPERATION_PREFIX"])
     return Planner(aws, connect(s3), place, Folders(directories()))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -17,7 +17,17 @@ from functions.prepare.split import Splitter, named
 from itemkit import InvalidJob
 from itemkit.errors import PermanentError
 from itemkit.item import FILES, join_uri, listed_item, manifest_item, split_uri
-from itemkit.job import DEFAULT_PASSES, Job, Load, ManifestSource, ObjectsSource, PrefixSource, Split, parse_job
+from itemkit.job import (
+    DEFAULT_PASSES,
+    Job,
+    Load,
+    ManifestSource,
+    ObjectsSource,
+    PrefixSource,
+    Split,
+    overlapping,
+    parse_job,
+)
 from itemkit.select import Select
 from itemkit.store import S3Store, with_head
 
@@ -27,8 +37,9 @@ MOST_SAMPLED = 100
 
 @dataclass(frozen=True)
 class Place:
-    """Where this stack works: its output bucket and how its operations' functions are called."""
+    """Where this stack works: its buckets and how its operations' functions are called."""
 
+    input_bucket: str
     output_bucket: str
     operation_prefix: str
 
@@ -46,9 +57,10 @@ class Planner:
         """Check the job and return its plan.
 
         The plan is ``{run, operation, function, source, sample, select, options, destination, runs, summaries, results,
-        batch_items, concurrency, max_items, tolerated_percent, passes, overwrite, load}``; ``source`` is ``{kind, uri,
-        bucket, prefix | key}`` with the ``uri`` as the job has it and the bucket and key that are read; ``batch_items``
-        is null where the job leaves it to the operation, ``max_items`` 0 for all.
+        batch_items, concurrency, max_items, tolerated_percent, passes, overwrite, load, on_done}``; ``source`` is
+        ``{kind, uri, bucket, prefix | key}`` with the ``uri`` as the job has it and the bucket and key that are read;
+        ``batch_items`` is null where the job leaves it to the operation, ``max_items`` 0 for all; ``on_done`` is
+        ``{from, move_source_to, move_failed_to}``, or null.
 
         Raises:
             InvalidJob: the job cannot run as it is; nothing was started.
@@ -60,6 +72,7 @@ class Planner:
         _refuse_circle(job, destination, home)
         self._at(destination).require_bucket(destination)
         self._at(destination).require_writable(destination)
+        on_done = self._on_done(job, destination, home)
         # Last, because a manifest may have to be rewritten.
         source, sample = self._source(job, home)
         bucket, key = split_uri(home)
@@ -82,6 +95,7 @@ class Planner:
             "passes": job.passes,
             "overwrite": job.overwrite,
             "load": self._load(job.load, run, home) if job.load else None,
+            "on_done": on_done,
         }
 
     def _at(self, uri: str) -> Aws | Folders:
@@ -117,8 +131,35 @@ class Planner:
                 "passes": DEFAULT_PASSES,
                 "overwrite": False,
                 "load": None,
+                "on_done": None,
             }
         return told
+
+    def _on_done(self, job: Job, destination: str, home: str) -> dict[str, str | None] | None:
+        """Return where sources go; raises InvalidJob where they cannot, or would meet what the run writes."""
+        if job.on_done is None or job.origin is None:
+            return None
+        for name, place in {"from": job.origin, **job.on_done.targets}.items():
+            for written in (destination, home):
+                if overlapping(place, written):
+                    raise InvalidJob(
+                        f"on_done.{name}: {place} and {written}, which this run writes, lie in each other: "
+                        "choose folders apart"
+                    )
+        self._require_movable(job.origin, job.on_done.targets)
+        return {"from": job.origin, "move_failed_to": None, **job.on_done.targets}
+
+    def _require_movable(self, origin: str, targets: Mapping[str, str]) -> None:
+        """Refuse moves that the function which makes them is not allowed: it deletes in the input bucket alone."""
+        home = f"s3://{self.place.input_bucket}/"
+        if not origin.startswith(home):
+            raise InvalidJob(f"on_done.from: {origin} is not in the input bucket: objects are moved only out of {home}")
+        for name, place in targets.items():
+            if place.startswith(f"s3://{self.place.output_bucket}/"):
+                raise InvalidJob(f"on_done.{name}: {place} is in the output bucket: choose a folder of {home}")
+            if not place.startswith(home):
+                self.aws.require_bucket(place)
+                self.aws.require_writable(place)
 
     def _source(self, job: Job, home: str) -> tuple[dict[str, Any], str | None]:
         """Return the source as the workflow reads it, and the URI of a sample object."""

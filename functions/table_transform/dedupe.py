@@ -19,9 +19,9 @@ from polars.io.plugins import register_io_source
 
 T = TypeVar("T")
 _ROW, _HASH = " row", " hash"
-# Rows laid aside in one piece, and the bytes of rows that stay in memory, as polars estimates them.
-_ROWS_A_PIECE = 50_000
-_BYTES_IN_MEMORY = 64 * 1024 * 1024
+# Of a piece that is laid aside, and the bytes of rows that stay in memory, as polars estimates them.
+_CELLS_A_PIECE, _FEWEST_ROWS, _MOST_ROWS = 1_000_000, 1_000, 100_000
+_BYTES_IN_MEMORY = 8 * 1024 * 1024
 # Keys that are compared at a time.
 _COMPARED_BYTES = 32 * 1024 * 1024
 # Hashes sorted at a time.
@@ -79,7 +79,8 @@ class Repeats:
     def _laid_aside(self, frame: pl.LazyFrame) -> Iterator[pl.Series]:
         """Lay the rows aside; yield the hashes of their keys."""
         in_memory = 0
-        for rows in frame.collect_batches(chunk_size=_ROWS_A_PIECE, maintain_order=True, engine="streaming"):
+        at_once = max(_FEWEST_ROWS, min(_MOST_ROWS, _CELLS_A_PIECE // max(1, len(self._schema))))
+        for rows in frame.collect_batches(chunk_size=at_once, maintain_order=True, engine="streaming"):
             yield _hashed(rows, self._keys)
             in_memory += int(rows.estimated_size())
             self._pieces.append(rows if in_memory <= _BYTES_IN_MEMORY else self._filed(rows, len(self._pieces)))
@@ -158,13 +159,14 @@ def _shared(hashes: pl.Series) -> tuple[pl.Series | None, pl.Series | None]:
     shared, repeated = [], []
     parts = 1 + len(hashes) // _SORTED_HASHES
     for part in range(parts):
-        rows = (hashes % parts == part).arg_true() if parts > 1 else pl.arange(len(hashes), dtype=pl.UInt32, eager=True)
-        in_order = pl.DataFrame({_ROW: rows, _HASH: hashes.gather(rows)}).sort(_HASH, maintain_order=True)
-        again = in_order[_HASH] == in_order[_HASH].shift()
-        before = again.shift(-1, fill_value=False)
-        repeated.append(in_order[_ROW].filter(again))
-        shared.append(in_order[_ROW].filter(again | before))
-    if not any(map(len, repeated)):
+        of_part = hashes % parts == part if parts > 1 else None
+        in_order = (hashes if of_part is None else hashes.filter(of_part)).sort()
+        twice = in_order.filter(in_order == in_order.shift()).unique()
+        if len(twice):
+            rows = hashes.is_in(twice.implode()).arg_true()
+            shared.append(rows)
+            repeated.append(rows.filter(~hashes.gather(rows).is_first_distinct()))
+    if not shared:
         return None, None
     return _mask(pl.concat(shared), len(hashes)), _mask(pl.concat(repeated), len(hashes))
 

@@ -25,8 +25,9 @@ def test_a_tiny_run_measures_every_row_and_exits_as_its_targets_say(tmp_path):
         ("against img2dataset", "pictures/s", "ratio >= 1"),
         ("the whole command over one picture", "s", None),
         ("all processes of a run over 50 small pictures", "MB", "ours <= 1,200"),
+        ("all processes of a run over 500 pictures of full size", "MB", "ours <= 4,000"),
     ]
-    assert [row["ours"] > 0 for row in rows] == [True] * 5
+    assert [row["ours"] > 0 for row in rows] == [True] * 6
     assert [row["note"] for row in rows[1:3]] == ["SKIPPED: --no-peers"] * 2
     assert rows[0]["peer"] > 0
     assert done.returncode == (0 if all(row["met"] in {None, True} for row in rows) else 1)

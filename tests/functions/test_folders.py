@@ -24,7 +24,7 @@ def planner(s3: Any, tmp_path: Path) -> Planner:
         (tmp_path / name).mkdir()
     aws = SimpleNamespace(require_operation=lambda operation, prefix: prefix + operation)
     allowed = Folders([str(tmp_path / "photos"), str(tmp_path / "thumbs")])
-    return Planner(aws, S3Store(s3), Place("output", "fanfold-op-"), allowed)
+    return Planner(aws, S3Store(s3), Place("photos", "output", "fanfold-op-"), allowed)
 
 
 def job(tmp_path: Path, source: str = "photos", destination: str = "thumbs") -> dict[str, Any]:

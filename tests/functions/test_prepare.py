@@ -42,6 +42,7 @@ PREFIX_PLAN = {
     "passes": 3,
     "overwrite": False,
     "load": None,
+    "on_done": None,
 }
 REWRITTEN = {
     "kind": "jsonl",
@@ -75,7 +76,7 @@ def functions(clients: dict[str, Any], intercept: Intercept) -> Any:
 
 @pytest.fixture
 def planner(s3: Any, functions: Any) -> Planner:
-    return Planner(Aws(s3, functions, "us-east-1"), S3Store(s3), Place("output", "fanfold-op-"))
+    return Planner(Aws(s3, functions, "us-east-1"), S3Store(s3), Place("photos", "output", "fanfold-op-"))
 
 
 def put(s3: Any, key: str, body: bytes = b"x") -> None:
@@ -466,7 +467,8 @@ def test_an_aws_that_cannot_be_reached_is_asked_again(planner: Planner, intercep
 def test_the_handler_plans_with_the_settings_of_its_environment(
     s3: Any, functions: Any, context: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {"AWS_REGION": "us-east-1", "OUTPUT_BUCKET": "output", "OPERATION_PREFIX": "fanfold-op-"}
+    settings = {"AWS_REGION": "us-east-1", "OPERATION_PREFIX": "fanfold-op-"}
+    settings |= {"INPUT_BUCKET": "photos", "OUTPUT_BUCKET": "output"}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(prepare, "boto3", SimpleNamespace(client={"s3": s3, "lambda": functions}.__getitem__))
@@ -474,3 +476,49 @@ def test_the_handler_plans_with_the_settings_of_its_environment(
 
     assert prepare.handler({"job": PREFIX_JOB, "run": "r1"}, context) == PREFIX_PLAN
     prepare.planner.cache_clear()
+
+
+# --- moving sources ---------------------------------------------------------------------------------------------------
+
+
+def moving(**on_done: str) -> dict[str, Any]:
+    return {**PREFIX_JOB, "on_done": {"move_source_to": "s3://photos/done/", **on_done}}
+
+
+def test_where_sources_go_is_planned(planner):
+    plan = planner.plan(moving(move_failed_to="s3://photos/failed"), "r1")
+
+    assert plan["on_done"] == {
+        "from": "s3://photos/in/", "move_source_to": "s3://photos/done/", "move_failed_to": "s3://photos/failed/",
+    }  # fmt: skip
+    assert planner.plan(moving(), "r1")["on_done"]["move_failed_to"] is None
+
+
+def test_sources_may_move_to_another_bucket_that_can_be_written(planner, s3):
+    s3.create_bucket(Bucket="archive")
+    planned = planner.plan(moving(move_source_to="s3://archive/done/"), "r1")
+
+    assert planned["on_done"]["move_source_to"] == "s3://archive/done/"
+    assert everything(s3) == []
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        (moving(move_source_to="s3://output/processed/"), "s3://output/processed/ is in the output bucket"),
+        (moving(move_source_to="s3://output/out/image-resize/x/"), "and s3://output/out/image-resize/, which this run"),
+        (moving(move_failed_to="s3://output/runs/"), "on_done.move_failed_to: s3://output/runs/ and s3://output/runs/r1/"),
+        (moving(move_source_to="s3://nowhere/done/"), "the bucket nowhere does not exist"),
+        (
+            {**moving(), "source": {"objects": ["s3://output/a"]}, "on_done": {
+                "from": "s3://output/a/", "move_source_to": "s3://photos/done/"}},
+            "on_done.from: s3://output/a/ is not in the input bucket: objects are moved only out of s3://photos/",
+        ),
+    ],
+)  # fmt: skip
+def test_moves_that_cannot_be_made_are_refused(planner, s3, job, message):
+    with pytest.raises(InvalidJob) as refused:
+        planner.plan(job, "r1")
+
+    assert message in str(refused.value)
+    assert everything(s3) == []

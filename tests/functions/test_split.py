@@ -437,7 +437,7 @@ def planner(s3: Any) -> Planner:
     functions = SimpleNamespace(
         get_function_configuration=lambda **_: {}, exceptions=SimpleNamespace(ResourceNotFoundException=absent)
     )
-    return Planner(Aws(s3, functions, "us-east-1"), S3Store(s3), Place("output", "fanfold-op-"))
+    return Planner(Aws(s3, functions, "us-east-1"), S3Store(s3), Place("photos", "output", "fanfold-op-"))
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ def test_a_record_tells_what_went_in_and_out():
         "outputs": ("s3://out/to/a",),
         "bytes_in": 3,
         "bytes_out": 4,
+        "etag": "900150983cd24fb0d6963f7d28e17f72",
         "columns": {"customer": "7"},
         "facts": {"n": 3},
     }
@@ -259,6 +260,25 @@ def test_an_object_over_the_limit_is_refused_unread():
 
     assert record.failure.type == "ObjectTooLarge"
     assert record.failure.message == "s3://in/a has 1,001 bytes; shout takes 1,000 at most"
+
+
+def test_a_record_knows_which_object_it_is_about():
+    bodies = {"done": b"a", "bad": b"permanent", "large": b"a" * 1001, "taken": b"b", "old": b"c"}
+    store = MemoryStore({f"s3://in/{name}": body for name, body in bodies.items()} | {"s3://out/to/taken": b"theirs"})
+    run_batch(items("old"), TASK, store)
+
+    records = run_batch(items(*bodies, "never"), TASK, store)
+
+    assert statuses(records) == ["succeeded", "failed", "failed", "failed", "skipped", "failed"]
+    assert [record.etag for record in records] == [store.head(f"s3://in/{name}").etag for name in bodies] + [None]
+
+
+def test_of_a_listed_item_the_record_knows_the_object_that_was_read():
+    store = MemoryStore({"s3://in/a": b"new"})
+
+    [record] = run_batch([replace(items("a")[0], size=3, etag="listed")], TASK, store)
+
+    assert record.etag == store.head("s3://in/a").etag
 
 
 def test_near_the_deadline_the_rest_is_deferred_and_nothing_is_cut_off():

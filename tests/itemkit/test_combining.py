@@ -69,6 +69,7 @@ def test_items_become_one_output_named_after_run_and_batch():
         ("failed", (), 0),
         ("succeeded", ("s3://out/r1/b1.txt",), 1),
     ]
+    assert [record.etag for record in combination.records] == [store.head(f"s3://in/{n}").etag for n in range(3)]
     assert sum(record.bytes_out for record in combination.records) == len(b"one+three")
     assert store.bodies("s3://out/") == {}, "it is written when the records are"
 

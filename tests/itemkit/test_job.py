@@ -81,3 +81,56 @@ def test_every_fault_is_named_at_once():
 
     assert "concurrency" in str(refused.value)
     assert "overwrite" in str(refused.value)
+
+
+def moving(source="s3://in/incoming/", **on_done):
+    return {**MINIMAL, "source": source, "on_done": {"move_source_to": "s3://in/processed", **on_done}}
+
+
+@pytest.mark.parametrize(
+    ("job", "origin"),
+    [
+        (moving(), "s3://in/incoming/"),
+        (moving({"prefix": "s3://in/incoming/2026-"}), "s3://in/incoming/"),
+        (moving(**{"from": "s3://in/incoming/a"}), "s3://in/incoming/a/"),
+        (moving({"objects": ["s3://in/incoming/a"]}, **{"from": "s3://in/incoming/"}), "s3://in/incoming/"),
+        (MINIMAL, None),
+    ],
+)
+def test_where_sources_are_moved_from(job, origin):
+    assert parse_job(job).origin == origin
+
+
+def test_folders_that_sources_are_moved_to_end_in_a_slash():
+    on_done = parse_job(moving(move_failed_to="s3://in/failed")).on_done
+
+    assert on_done.targets == {"move_source_to": "s3://in/processed/", "move_failed_to": "s3://in/failed/"}
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        (
+            moving(move_source_to="s3://in/incoming/done/"),
+            "on_done.move_source_to: s3://in/incoming/done/ and the source",
+        ),
+        (moving(move_source_to="s3://in/"), "on_done.move_source_to: s3://in/ and the source s3://in/incoming/ lie"),
+        (
+            moving({"prefix": "s3://in/pro"}),
+            "on_done.move_source_to: s3://in/processed/ and the source s3://in/pro lie",
+        ),
+        (moving(move_failed_to="s3://in/processed/failed/"), "'move_source_to' and 'move_failed_to' lie in each other"),
+        (moving(**{"from": "s3://in/processed/"}), "'move_source_to' and 'from' lie in each other"),
+        (moving(**{"from": "s3://in/other/"}), "on_done.from: s3://in/other/ has nothing of the source"),
+        (moving({"objects": ["s3://in/incoming/a"]}), "on_done: say what is moved: 'from' is required"),
+        (moving(form="s3://in/incoming/"), "unknown field 'on_done.form': did you mean 'from'?"),
+        (moving("file:///photos/"), "on_done: the source file:///photos/ is a directory"),
+        (moving(move_failed_to="file:///failed/"), "'file:///failed/' is a directory: sources are moved only in S3"),
+        ({**MINIMAL, "on_done": {}}, "the field 'on_done.move_source_to' is missing"),
+    ],
+)
+def test_moves_in_circles_are_refused(job, message):
+    with pytest.raises(InvalidJob) as refused:
+        parse_job(job)
+
+    assert message in str(refused.value)

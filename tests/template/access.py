@@ -11,6 +11,7 @@ from tests.template.application import ROOT, Application, Json, listed, text
 
 # Actions that know no resource, each with what it is for.
 EVERYWHERE = {
+    "cloudwatch:PutMetricData": "a condition holds Backlog to the namespace Fanfold",
     "lambda:ListFunctions": "Prepare names the operations there are when a job names another",
     "logs:CreateLogDelivery": "the machine's log group, see AWS::StepFunctions logging",
     "logs:GetLogDelivery": "same",
@@ -80,11 +81,31 @@ def _needs(app: Application) -> Iterator[tuple[str, str, str]]:
         for value in properties["DefinitionSubstitutions"].values():
             if text(value).endswith("Function.Arn}"):
                 yield machine, "lambda:InvokeFunction", text(value)
-        for folder in sorted(app.operations):
-            function = f"{_ARN % 'lambda'}function:${{AWS::StackName}}-op-{folder.replace('_', '-')}"
-            yield machine, "lambda:InvokeFunction", function
-            yield "PrepareFunction", "lambda:GetFunctionConfiguration", function
-        yield "SummarizeFunction", "states:ListMapRuns", f"{_ARN % 'states'}execution:{name}:run"
+        yield from ((machine, *need) for need in _needs_of_waiting(app, properties, definition))
+        if '"ItemProcessor"' in definition:
+            yield from _needs_of_operations(app, machine)
+            yield "SummarizeFunction", "states:ListMapRuns", f"{_ARN % 'states'}execution:{name}:run"
+
+
+def _needs_of_operations(app: Application, machine: str) -> Iterator[tuple[str, str, str]]:
+    for folder in sorted(app.operations):
+        function = f"{_ARN % 'lambda'}function:${{AWS::StackName}}-op-{folder.replace('_', '-')}"
+        yield machine, "lambda:InvokeFunction", function
+        yield "PrepareFunction", "lambda:GetFunctionConfiguration", function
+
+
+def _needs_of_waiting(app: Application, properties: Json, definition: str) -> Iterator[tuple[str, str]]:
+    """A Task that waits for another machine follows it, and hears of its end by a rule of Step Functions' own."""
+    if ":states:startExecution.sync" not in definition:
+        return
+    others = [value["Ref"] for value in properties["DefinitionSubstitutions"].values() if "StateMachine" in text(value)]
+    for other in others:
+        yield "states:StartExecution", f"${{{other}}}"
+        name = text(app.property_of(other, "StateMachineName"))
+        for action in ("states:DescribeExecution", "states:StopExecution"):
+            yield action, f"{_ARN % 'states'}execution:{name}:run"
+    for action in ("events:PutTargets", "events:PutRule", "events:DescribeRule"):
+        yield action, f"{_ARN % 'events'}rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"
 
 
 def _needs_of_a_map(name: str, label: str) -> Iterator[tuple[str, str]]:

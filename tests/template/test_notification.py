@@ -168,7 +168,7 @@ def test_an_address_makes_a_topic_with_a_subscription():
     }
 
 
-def test_nothing_is_published_without_tls():
+def test_nothing_is_published_without_tls_and_by_alarms_of_the_stack_alone():
     policy = only(stack(MAIL), "AWS::SNS::TopicPolicy")
 
     assert policy["Topics"] == [OWN_TOPIC]
@@ -180,7 +180,15 @@ def test_nothing_is_published_without_tls():
             "Action": "sns:Publish",
             "Resource": OWN_TOPIC,
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
+        },
+        {
+            "Sid": "Alarms",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": OWN_TOPIC,
+            "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:fanfold-*"}},
+        },
     ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template import access, analysts, serving, storage
+from tests.template import access, analysts, drains, serving, storage
 from tests.template.application import ROOT, application, template
 from tests.workflows.breaking import add, drop, put, swap
 
@@ -26,6 +26,9 @@ RULES = (
     analysts.tables,
     analysts.workgroups,
     analysts.queries,
+    drains.schedules,
+    drains.alarms,
+    drains.dashboards,
 )
 LABELS = ("Prefix", "Csv", "Jsonl")
 RESOURCES = template()["Resources"]
@@ -36,6 +39,11 @@ SID = {
     statement["Sid"]: f"{STATEMENTS}/{index}"
     for index, statement in enumerate(RESOURCES["ProcessStateMachine"]["Properties"]["Policies"][1]["Statement"])
 }
+DRAIN_SID = {
+    statement["Sid"]: f"Resources/DrainStateMachine/Properties/Policies/0/Statement/{index}"
+    for index, statement in enumerate(RESOURCES["DrainStateMachine"]["Properties"]["Policies"][0]["Statement"])
+}
+TIMER_TRUST = "Resources/DrainTimerRole/Properties/AssumeRolePolicyDocument/Statement/0"
 STATES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
 RESIZE = "Resources/ImageResizeFunction"
 INPUT = "Resources/InputBucket/Properties"
@@ -152,6 +160,37 @@ BROKEN = [
     # the machine
     (put(f"{MACHINE}/Logging/Level", "OFF"), ["ProcessStateMachine: nothing is logged"]),
     (drop(f"{MACHINE}/Tracing"), ["ProcessStateMachine: Tracing is not enabled"]),
+    # the drain
+    (drop(DRAIN_SID["StartRuns"]), ["DrainStateMachine may not states:StartExecution on ${ProcessStateMachine}"]),
+    (put(f"{DRAIN_SID['FollowRuns']}/Action", "states:DescribeExecution"), [
+        f"DrainStateMachine may not states:StopExecution on {STATES}:execution:${{AWS::StackName}}-process:run",
+    ]),
+    (put(f"{DRAIN_SID['HearOfRuns']}/Action", ["events:PutTargets", "events:DescribeRule"]), [
+        "DrainStateMachine may not events:PutRule on arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:"
+        "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule",
+    ]),
+    (drop(f"{DRAIN_SID['CallFunctions']}/Resource/1"), [
+        "DrainStateMachine may not lambda:InvokeFunction on ${SettleFunction.Arn}",
+    ]),
+    (drop("Resources/DrainTimer/Condition"), ["DrainTimer: not off by default"]),
+    (put("Resources/DrainTimer/Properties/FlexibleTimeWindow/Mode", "FLEXIBLE"), ["DrainTimer: starts at some time"]),
+    (drop("Resources/DrainTimer/Properties/ScheduleExpressionTimezone"), ["DrainTimer: names no time zone"]),
+    (put(f"{TIMER_TRUST}/Principal/Service", "states.amazonaws.com"), [
+        "DrainTimer: DrainTimerRole is not EventBridge Scheduler's alone",
+    ]),
+    (drop(f"{TIMER_TRUST}/Condition/StringEquals/aws:SourceArn"), [
+        "DrainTimer: DrainTimerRole may be used for schedules of others",
+    ]),
+    (put("Resources/DrainTimerRole/Properties/Policies/0/PolicyDocument/Statement/0/Resource",
+         {"Ref": "ProcessStateMachine"}), [
+        "DrainTimer: DrainTimerRole may not start the target, or may more than that",
+    ]),
+    (drop("Resources/BacklogStays/Properties/TreatMissingData"), ["BacklogStays: missing data is left open"]),
+    (drop("Resources/BacklogGrows/Properties/AlarmActions/0"), ["BacklogGrows: RunsTopic is not told"]),
+    (swap('\\"BacklogItems\\"', '\\"Backlog\\"'), ["Dashboard: does not show BacklogItems"]),
+    (put("Resources/Dashboard/Properties/DashboardBody", "{"), [
+        "Dashboard: its body is no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+    ]),
     # what analysts get
     (drop(f"{RECORDS}/projection.run.type"), ["RecordsTable: nothing is said of the values of run"]),
     (put(f"{RECORDS}/projection.enabled", "false"), ["RecordsTable: its partitions are not projected"]),

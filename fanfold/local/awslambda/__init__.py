@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fanfold.local.awslambda.config import FunctionConfig, Mount
+from fanfold.local.awslambda.later import EventInvokeConfig
 from fanfold.local.awslambda.service import Lambda
 
-__all__ = ["FunctionConfig", "Lambda", "Mount"]
+__all__ = ["EventInvokeConfig", "FunctionConfig", "Lambda", "Mount"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -18,6 +16,7 @@ from fanfold.local.awslambda.api import Api
 from fanfold.local.awslambda.client import Client, preferred
 from fanfold.local.awslambda.config import FunctionConfig, Mount
 from fanfold.local.awslambda.environment import Environment, Function, Gone, Request
+from fanfold.local.awslambda.later import EventInvokeConfig, Later
 from fanfold.local.awslambda.log import FunctionLog
 from fanfold.local.awslambda.pool import Pool
 from fanfold.local.awslambda.staging import stage
@@ -28,9 +27,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Request as HttpRequest
     from werkzeug.wrappers import Response as HttpResponse
 
-_log = logging.getLogger(__name__)
 _MAX_PAYLOAD = 6 * 1024 * 1024  # bytes of a synchronous event
-_ASYNC_ATTEMPTS = 3  # Lambda runs an asynchronous event twice more after a function error
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class Lambda:
         self._logs: dict[str, FunctionLog] = {}
         self._pool = Pool(concurrency)
         self._api = Api(self)
-        self._events = ThreadPoolExecutor(concurrency, thread_name_prefix="lambda-event")
+        self._later = Later(self.invoke, self.arn, clients, concurrency)
 
     def put(self, function: FunctionConfig) -> None:
         """Put a function made of folders of this machine in place; one of that name is replaced."""
@@ -145,9 +142,12 @@ class Lambda:
                 self._pool.release(environment)
 
     def invoke_later(self, function_name: str, payload: bytes) -> None:
-        """Queue an asynchronous event; after a function error it is run again, at most three times in all."""
-        self.find(function_name)
-        self._events.submit(self._invoke_repeatedly, function_name, payload)
+        """Queue an asynchronous event; after a function error it is run again, as its configuration says."""
+        self._later.submit(self.find(function_name).config.name, payload)
+
+    def configure_later(self, function_name: str, config: EventInvokeConfig) -> None:
+        """Say what becomes of a function's asynchronous events."""
+        self._later.configure(self.find(function_name).config.name, config)
 
     def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer a request of the Lambda REST API."""
@@ -156,7 +156,7 @@ class Lambda:
     def close(self) -> None:
         """End every environment and forget the functions."""
         self._pool.close()
-        self._events.shutdown(cancel_futures=True)
+        self._later.close()
         while self._logs:
             self._logs.popitem()[1].close()
         self._work.cleanup()
@@ -181,14 +181,6 @@ class Lambda:
         except OSError as error:
             message = f"No process could be started for {function.config.name}: {error}"
             raise ServiceError("ServiceException", message, 500) from error
-
-    def _invoke_repeatedly(self, function_name: str, payload: bytes) -> None:
-        try:
-            attempts = (self.invoke(function_name, payload) for _ in range(_ASYNC_ATTEMPTS))
-            if all(attempt.function_error for attempt in attempts):
-                _log.warning("an event of %s failed %d times; see its log", function_name, _ASYNC_ATTEMPTS)
-        except ServiceError as error:
-            _log.warning("an event of %s is lost: %s", function_name, error)
 
 
 def _now() -> str:

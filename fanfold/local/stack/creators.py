@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 from botocore.exceptions import ClientError
 
-from fanfold.local.awslambda import FunctionConfig, Mount
+from fanfold.local.awslambda import EventInvokeConfig, FunctionConfig, Mount
 from fanfold.local.protocol import ServiceError
+from fanfold.local.schedules import timetable
 from fanfold.local.server import Endpoint
 from fanfold.local.stack import kinds
 from fanfold.local.stack.errors import StackError
@@ -48,10 +51,14 @@ class Creators:
         creators = {
             kinds.BUCKET: self._bucket,
             kinds.TABLE: self._table,
+            kinds.QUEUE: self._queue,
             kinds.FUNCTION: self._function,
+            kinds.EVENT_CONFIG: self._event_config,
             kinds.MACHINE: self._machine,
             kinds.CATALOG: self._catalog,
             kinds.CATALOG_TABLE: self._catalog_table,
+            kinds.RULE: self._rule,
+            kinds.SCHEDULE: self._schedule,
         }
         names: dict[str, dict[str, str]] = {}
         for kind, creator in creators.items():
@@ -96,6 +103,37 @@ class Creators:
             glue.create_table(**request)
         except glue.exceptions.AlreadyExistsException:
             glue.update_table(**request)
+
+    def _queue(self, identity: Identity, _: Mapping[str, Any]) -> None:
+        self._endpoint.client("sqs").create_queue(QueueName=identity.name)
+
+    def _event_config(self, _: Identity, properties: Mapping[str, Any]) -> None:
+        on_failure = properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        config = EventInvokeConfig(int(properties.get("MaximumRetryAttempts", 2)), on_failure)
+        self._endpoint.functions.configure_later(properties["FunctionName"], config)
+
+    def _rule(self, identity: Identity, properties: Mapping[str, Any]) -> None:
+        """Create a rule for events; one with a schedule alone does not fire."""
+        if "EventPattern" not in properties:
+            return
+        events = self._endpoint.client("events")
+        pattern = _text(properties["EventPattern"])
+        events.put_rule(Name=identity.name, EventPattern=pattern, State=properties.get("State", "ENABLED"))
+        events.put_targets(Rule=identity.name, Targets=properties.get("Targets", []))
+
+    def _schedule(self, identity: Identity, properties: Mapping[str, Any]) -> None:
+        """Begin a schedule that starts a state machine, which is the one target it can have here."""
+        target = properties["Target"]
+        if ":stateMachine:" not in target["Arn"]:
+            raise StackError(f"{identity.logical_id}: a schedule here starts a state machine, not {target['Arn']}")
+        try:
+            times = timetable(properties["ScheduleExpression"], properties.get("ScheduleExpressionTimezone", "UTC"))
+        except (ValueError, ZoneInfoNotFoundError) as error:
+            raise StackError(f"{identity.logical_id}: {error}") from error
+        request = {"stateMachineArn": target["Arn"], "input": target.get("Input", "{}")}
+        if properties.get("State", "ENABLED") == "ENABLED":
+            start = functools.partial(self._endpoint.stepfunctions.handle, "StartExecution", request)
+            self._endpoint.schedules.put(identity.name, times, start)
 
     def _function(self, identity: Identity, properties: Mapping[str, Any]) -> None:
         self._endpoint.functions.put(

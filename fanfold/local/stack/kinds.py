@@ -13,6 +13,10 @@ LAYER: Final = "AWS::Lambda::LayerVersion"
 MACHINE: Final = "AWS::StepFunctions::StateMachine"
 CATALOG: Final = "AWS::Glue::Database"
 CATALOG_TABLE: Final = "AWS::Glue::Table"
+QUEUE: Final = "AWS::SQS::Queue"
+EVENT_CONFIG: Final = "AWS::Lambda::EventInvokeConfig"
+RULE: Final = "AWS::Events::Rule"
+SCHEDULE: Final = "AWS::Scheduler::Schedule"
 
 # Stood up, each by its own creator; a layer becomes a folder of the functions that use it.
 CREATED: Final = {
@@ -34,10 +38,18 @@ CREATED: Final = {
     ),
     CATALOG: Kind("DatabaseInput.Name"),
     CATALOG_TABLE: Kind("TableInput.Name"),
+    QUEUE: Kind(
+        "QueueName",
+        "https://sqs.{region}.amazonaws.com/{account}/{name}",
+        {"Arn": "arn:aws:sqs:{region}:{account}:{name}", "QueueName": "{name}"},
+    ),
+    EVENT_CONFIG: Kind(),
+    RULE: Kind("Name", attributes={"Arn": "arn:aws:events:{region}:{account}:rule/{name}"}),
+    SCHEDULE: Kind("Name", attributes={"Arn": "arn:aws:scheduler:{region}:{account}:schedule/default/{name}"}),
 }
 
-# Known and passed over: permissions are not checked here, function logs are files, nobody watches alarms, rules and
-# schedules do not fire, and there is no Athena. Others may refer to them all the same.
+# Known and passed over: permissions are not checked here, function logs are files, nobody watches alarms, and there is
+# no Athena. Others may refer to them all the same.
 PASSED_OVER: Final = {
     "AWS::Athena::NamedQuery": Kind(attributes={"NamedQueryId": "{name}"}),
     "AWS::Athena::WorkGroup": Kind("Name"),
@@ -45,31 +57,26 @@ PASSED_OVER: Final = {
         "AlarmName", attributes={"Arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}"}
     ),
     "AWS::CloudWatch::Dashboard": Kind("DashboardName"),
-    "AWS::Events::Rule": Kind("Name", attributes={"Arn": "arn:aws:events:{region}:{account}:rule/{name}"}),
     "AWS::IAM::ManagedPolicy": Kind("ManagedPolicyName", "arn:aws:iam::{account}:policy/{name}"),
     "AWS::IAM::Policy": Kind("PolicyName"),
     "AWS::IAM::Role": Kind("RoleName", attributes={"Arn": "arn:aws:iam::{account}:role/{name}", "RoleId": "{name}"}),
     "AWS::IAM::RolePolicy": Kind("PolicyName"),
     "AWS::KMS::Alias": Kind("AliasName"),
     "AWS::KMS::Key": Kind(attributes={"Arn": "arn:aws:kms:{region}:{account}:key/{name}", "KeyId": "{name}"}),
+    "AWS::KinesisFirehose::DeliveryStream": Kind(
+        "DeliveryStreamName", attributes={"Arn": "arn:aws:firehose:{region}:{account}:deliverystream/{name}"}
+    ),
     "AWS::Lambda::Permission": Kind(),
     "AWS::Logs::LogGroup": Kind(
         "LogGroupName", attributes={"Arn": "arn:aws:logs:{region}:{account}:log-group:{name}:*"}
     ),
+    "AWS::Logs::LogStream": Kind("LogStreamName"),
     "AWS::Logs::MetricFilter": Kind("FilterName"),
     "AWS::S3::BucketPolicy": Kind(),
     "AWS::SNS::Subscription": Kind(),
     "AWS::SNS::Topic": Kind("TopicName", "arn:aws:sns:{region}:{account}:{name}", {"TopicName": "{name}"}),
     "AWS::SNS::TopicPolicy": Kind(),
-    "AWS::SQS::Queue": Kind(
-        "QueueName",
-        "https://sqs.{region}.amazonaws.com/{account}/{name}",
-        {"Arn": "arn:aws:sqs:{region}:{account}:{name}", "QueueName": "{name}"},
-    ),
     "AWS::SQS::QueuePolicy": Kind(),
-    "AWS::Scheduler::Schedule": Kind(
-        "Name", attributes={"Arn": "arn:aws:scheduler:{region}:{account}:schedule/default/{name}"}
-    ),
     "AWS::Scheduler::ScheduleGroup": Kind("Name"),
 }
 

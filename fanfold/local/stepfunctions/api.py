@@ -58,8 +58,7 @@ class StepFunctions:
         directories: Lister | None = None,
     ) -> None:
         self._region, self._account = region, account
-        self._children = Children()
-        self._map_runs = MapRuns()
+        self._children, self._map_runs = Children(), MapRuns()
         self._workers = Workers(parallel_children)
         self._machines = Machines()
         self._scope = Scope()

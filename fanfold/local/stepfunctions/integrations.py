@@ -35,8 +35,8 @@ _BOTOCORE_NAMES: Final = {
 class Integration:
     """A recognised resource.
 
-    ``service`` is ``lambda``, ``events``, ``states`` or ``aws-sdk:<botocore service>``, ``action`` its call; for the ARN of a
-    function, ``service`` is ``function`` and ``action`` the ARN.
+    ``service`` is ``lambda``, ``events``, ``states`` or ``aws-sdk:<botocore service>``, ``action`` its call; for the
+    ARN of a function, ``service`` is ``function`` and ``action`` the ARN.
     """
 
     service: str

@@ -20,7 +20,7 @@ from fanfold.local.stepfunctions.failure import (
     oversized,
 )
 from fanfold.local.stepfunctions.interpreter import Visit
-from fanfold.local.stepfunctions.nested import SYNC, run_execution, start_execution
+from fanfold.local.stepfunctions.nested import SYNC, run_execution, start_execution, with_json
 from fanfold.local.stepfunctions.program import TaskBody
 from fanfold.local.stepfunctions.query import type_name
 from fanfold.local.stepfunctions.sdk import call_sdk
@@ -44,7 +44,7 @@ def run_task(visit: Visit) -> Outcome:
     events = _FunctionEvents(visit, body) if direct else _TaskEvents(visit, body)
     events.scheduled(arguments, timeout)
     try:
-        if body.service == "states" and body.action in SYNC:
+        if isinstance(events, _TaskEvents) and body.action in SYNC:
             result = _run_nested(visit, body, arguments, timeout, events)
         else:
             result = _within(timeout, lambda: _call(visit, body, arguments))
@@ -105,12 +105,11 @@ def _call(visit: Visit, body: TaskBody, arguments: Any) -> Document:
     return Document.of(call_sdk(clients, body.service.removeprefix("aws-sdk:"), body.action, plain))
 
 
-def _run_nested(
-    visit: Visit, body: TaskBody, arguments: Any, timeout: float | None, events: _TaskEvents | _FunctionEvents
-) -> Document:
+def _run_nested(visit: Visit, body: TaskBody, arguments: Any, timeout: float | None, events: _TaskEvents) -> Document:
     """Run another execution to its end."""
     line, plain = visit.line, loads(dumps(arguments))
-    return Document.of(run_execution(line.services.api, body.action, plain, line.scope, timeout, events.submitted))
+    ended = run_execution(line.services.api, plain, line.scope, timeout, events.submitted)
+    return Document.of(with_json(ended) if body.action.endswith(":2") else ended)
 
 
 def invoke_function(visit: Visit, arguments: dict[str, Any]) -> Document:
@@ -201,6 +200,12 @@ class _TaskEvents:
         details = {**self._names, "region": self._region, "parameters": dumps(arguments), **limit}
         self._trail.add("TaskScheduled", "taskScheduledEventDetails", details)
         self._trail.add("TaskStarted", "taskStartedEventDetails", dict(self._names))
+
+    def submitted(self, answer: Any) -> None:
+        """Tell that what the task waits for has begun."""
+        if self._trail.kept:
+            details = {**self._names, "output": dumps(answer), "outputDetails": {"truncated": False}}
+            self._trail.add("TaskSubmitted", "taskSubmittedEventDetails", details)
 
     def succeeded(self, result: Document) -> None:
         if self._trail.kept:
