@@ -83,7 +83,7 @@ def size(value: AttributeValue) -> int:
     """Return the bytes of an attribute value, without its name; of a number the most it may have."""
     ((kind, content),) = value.items()
     if kind == "S":
-        return len(content.encode())
+        return _text_size(content)
     if kind == "N":
         # A byte for two digits, one for the exponent and one for the sign.
         return len(content) // 2 + 3
@@ -98,7 +98,11 @@ def size(value: AttributeValue) -> int:
 
 def item_size(item: Mapping[str, AttributeValue]) -> int:
     """Return the bytes of the names and values of an item."""
-    return sum(len(name.encode()) + size(value) for name, value in item.items())
+    return sum(_text_size(name) + size(value) for name, value in item.items())
+
+
+def _text_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _as_it_is(value: Any) -> Any:

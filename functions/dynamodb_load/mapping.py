@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import collections
 import functools
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,11 +22,13 @@ from functions.dynamodb_load.table import Table
 MOST_ITEM_BYTES = 400 * 1024
 _MOST_KEY_BYTES = (2048, 1024)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,9})?", re.ASCII)
+# A number as number_text writes it.
+_CANONICAL = re.compile(r"0|-?(?:0\.\d{0,17}[1-9]|[1-9]\d{0,17}(?:\.\d{0,17}[1-9])?)", re.ASCII)
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 # Epoch seconds from 2001 to 5138: beyond are years, days and milliseconds.
 _FIRST_SECOND, _LAST_SECOND = 10**9, 10**11
 _DAY = 24 * 60 * 60
-_KIND_OF_KEY = {"S": "text", "N": "number"}
+Conversion = Callable[[Any], AttributeValue]
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ class Mapper:
                 f"{place}, column {column!r}: the load writes an attribute of this name: rename the column"
             )
         try:
-            return attribute(self._typed(column, value))
+            convert = self._conversions[column]
+            return convert(value) if convert else attribute(value)
         except ValueError as error:
             raise InvalidRow(f"{place}, column {column!r} {error}") from error
 
@@ -99,12 +103,12 @@ class Mapper:
             raise InvalidRow(f"{place} makes an item of {found:,} bytes: DynamoDB takes {MOST_ITEM_BYTES:,}")
         return found
 
-    def _typed(self, column: str, value: Any) -> Any:
-        wanted = self.table.key.get(column)
-        if wanted == "B":
-            return _binary(value)
-        kind = _KIND_OF_KEY[wanted] if wanted else self.types.get(column)
-        return _CONVERSIONS[kind](value) if kind else value
+    @functools.cached_property
+    def _conversions(self) -> Mapping[str, Conversion | None]:
+        """What converts a column's values, ``None`` where they stay what they are."""
+        kinds = {name: _CONVERSIONS[kind] for name, kind in self.types.items()}
+        keys = {name: _KEY_CONVERSIONS[kind] for name, kind in self.table.key.items()}
+        return collections.defaultdict(lambda: None, kinds | keys)
 
     def _check_key(self, place: str, item: Mapping[str, AttributeValue], row: Row) -> None:
         for name, most in zip(self.table.key, _MOST_KEY_BYTES, strict=False):
@@ -127,38 +131,41 @@ class Mapper:
             ) from error
 
 
-def _text(value: Any) -> str:
+def _text(value: Any) -> AttributeValue:
     if isinstance(value, bool):
-        return str(value).lower()
+        return {"S": str(value).lower()}
     if isinstance(value, str):
-        return value
+        return {"S": value}
     if isinstance(value, int | float | Decimal):
-        return number_text(value)
+        return {"S": number_text(value)}
     raise ValueError("is no text")
 
 
-def _number(value: Any) -> int | float | Decimal:
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return Decimal(value)
-    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        return value
+def _number(value: Any) -> AttributeValue:
+    if isinstance(value, str):
+        if _CANONICAL.fullmatch(value):
+            return {"N": value}
+        if _NUMBER.fullmatch(value):
+            return {"N": number_text(Decimal(value))}
+    elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return {"N": number_text(value)}
     raise ValueError(f"is {str(value)[:40]!r}: it is no number")
 
 
-def _boolean(value: Any) -> bool:
+def _boolean(value: Any) -> AttributeValue:
     if isinstance(value, bool):
-        return value
+        return {"BOOL": value}
     if isinstance(value, str) and value in _TRUTH:
-        return _TRUTH[value]
+        return {"BOOL": _TRUTH[value]}
     raise ValueError(f"is {str(value)[:40]!r}: it is neither true nor false")
 
 
-def _binary(value: Any) -> bytes:
+def _binary(value: Any) -> AttributeValue:
     """Return the bytes of a binary key, from base64 where it is text, as the CLI of AWS has it."""
     if isinstance(value, bytes):
-        return value
+        return {"B": value}
     if isinstance(value, str):
-        return base64.b64decode(value, validate=True)
+        return {"B": base64.b64decode(value, validate=True)}
     raise ValueError("is neither binary nor base64")
 
 
@@ -173,4 +180,5 @@ def _seconds(value: Any) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
-_CONVERSIONS: Mapping[str, Any] = {"text": _text, "number": _number, "boolean": _boolean}
+_CONVERSIONS: Mapping[str, Conversion] = {"text": _text, "number": _number, "boolean": _boolean}
+_KEY_CONVERSIONS: Mapping[str, Conversion] = {"S": _text, "N": _number, "B": _binary}

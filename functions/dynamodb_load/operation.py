@@ -1,7 +1,8 @@
 """dynamodb-load: the rows of CSV, JSON lines or Parquet objects as items of a DynamoDB table.
 
-A table is read twice. First every row is made an item, so that a bad one is refused before anything is written, and
-rows whose key comes again further on are found; then the others are written. The output is a receipt: where it is, and
+A table is gone through twice. First every row is made an item, so that a bad one is refused before anything is written,
+and rows whose key comes again further on are found; then the others are written, the first ones as they were made, the
+rest read again. The output is a receipt: where it is, and
 carries the object's present fingerprint, the load is done.
 """
 
@@ -12,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import polars as pl
 
@@ -33,6 +34,8 @@ SPOOL_ABOVE = 8 * 1024 * 1024
 # Looking for keys that come again takes about 120 bytes a row (measured with two million): 600 MB.
 MOST_ROWS = 5_000_000
 _CHUNK = 10_000
+# Items that stay in memory from the first time through: to make them again takes as long as to write them. 4 kB each.
+_KEPT = 20_000
 # A table's key never changes and its TTL attribute seldom: asked for once a minute, not for every object.
 _MINUTE = 60
 
@@ -64,8 +67,10 @@ class _Loader:
         mapper = Mapper(
             self.table, options.types or {}, options.ttl, options.ttl_days, guarded.marks if guarded else {}
         )
-        superseded = self._superseded(mapper.identity(entry) for entry in _entries(source, mapper))
-        last = (entry for entry, again in zip(_entries(source, mapper), superseded, strict=True) if not again)
+        kept: list[Entry] = []
+        superseded = self._superseded(mapper.identity(entry) for entry in _keeping(kept, _entries(source, mapper)))
+        entries = chain(kept, _entries(source, mapper, after=len(kept)))
+        last = (entry for entry, again in zip(entries, superseded, strict=True) if not again)
         loaded = load_rows(self.client, self.table, last, self.pace, guarded)
         return {"rows": len(superseded), **asdict(loaded), "duplicates": int(superseded.sum())}
 
@@ -81,8 +86,17 @@ class _Loader:
         return ~pl.concat(chunks).is_last_distinct()
 
 
-def _entries(source: Source, mapper: Mapper) -> Iterator[Entry]:
-    return (mapper.entry(source.place(number), row) for number, row in source.numbered())
+def _entries(source: Source, mapper: Mapper, after: int = 0) -> Iterator[Entry]:
+    """Make items of the rows after so many."""
+    return (mapper.entry(source.place(number), row) for number, row in islice(source.numbered(), after, None))
+
+
+def _keeping(kept: list[Entry], entries: Iterator[Entry]) -> Iterator[Entry]:
+    """Pass on the entries and keep the first ones."""
+    for entry in entries:
+        if len(kept) < _KEPT:
+            kept.append(entry)
+        yield entry
 
 
 def dynamodb_load(client: Client, seconds_left: Callable[[], float]) -> Operation[LoadOptions]:

@@ -16,7 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.dynamodb_load.attributes import MOST_DIGITS, number_text, significant_digits
+from functions.dynamodb_load.errors import InvalidRow
+from functions.dynamodb_load.mapping import Mapper
 from functions.dynamodb_load.operation import dynamodb_load
+from functions.dynamodb_load.table import Table
 from itemkit import Item
 from tests.functions.loading import ITEM, Dynamo, counts, dynamo, packed
 
@@ -147,6 +150,17 @@ class TestTypes:
         text = number_text(value)
         assert Decimal(text) == value
         assert number_text(Decimal(text + "0") if "." in text and "E" not in text else value) == text
+
+    @given(st.from_regex(r"[+-]?[0-9]{1,20}(\.[0-9]{0,20})?", fullmatch=True))
+    def test_a_number_in_a_text_is_what_the_number_is(self, text: str) -> None:
+        mapper = Mapper(Table("orders", {"id": "S"}), {"n": "number"})
+        try:
+            expected = number_text(Decimal(text))
+        except ValueError:
+            with pytest.raises(InvalidRow, match="significant digits"):
+                mapper.entry("line 1", {"id": "1", "n": text})
+        else:
+            assert mapper.entry("line 1", {"id": "1", "n": text}).item["n"] == {"N": expected}
 
     @pytest.mark.parametrize("value", [10**38 - 1, 10**40, Decimal("9.9E+125"), Decimal("1E-130"), Decimal("-0")])
     def test_the_ends_of_the_range_are_taken(self, value):
