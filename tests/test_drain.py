@@ -179,21 +179,23 @@ def test_what_is_dropped_is_processed_and_moved(circle, count):
     assert (measured, measured_again) == (count, 0)
 
 
-def test_thousands_are_drained_while_more_arrive(circle):
+@pytest.mark.parametrize("count", [500, pytest.param(5_000, marks=pytest.mark.scale)])
+def test_many_are_drained_while_more_arrive(circle, count):
     """Compacted, so that the endpoint has four requests an object to answer and not eight."""
-    circle.compacts(batch=250)
-    listed = [f"{number % 7}/{number:04d}.csv" for number in range(5_000)]
-    circle.drop_tables(listed[:3_000])
-    first = circle.start(max_items=2_000)
+    fifth = count // 5
+    circle.compacts(batch=count // 20)
+    listed = [f"{number % 7}/{number:04d}.csv" for number in range(count)]
+    circle.drop_tables(listed[: 3 * fifth])
+    first = circle.start(max_items=2 * fifth)
 
-    circle.drop_tables(listed[3_000:])
+    circle.drop_tables(listed[3 * fifth :])
     taken = [json.loads(circle.ended(first)["output"])["backlog"]["taken"]]
-    for left in (3_000, 1_000):
-        told, measured = circle.turn(max_items=2_000)
+    for left in (3 * fifth, fifth):
+        told, measured = circle.turn(max_items=2 * fifth)
         taken.append(told["backlog"]["taken"])
         assert measured == left
 
-    assert taken == [2_000, 2_000, 1_000]
+    assert taken == [2 * fifth, 2 * fifth, fifth]
     circle.holds(processed=listed)
     assert circle.rows() == sorted(listed)
 

@@ -167,16 +167,17 @@ def test_an_object_with_much_metadata_fails_without_more_than_s3_takes(cloud):
 
 
 @pytest.mark.skipif(not PROC.is_dir(), reason="the function's process is found by /proc")
-def test_a_thousand_objects_of_which_a_killed_function_had_moved_some(cloud):
-    names = [f"{number:04}.txt" for number in range(1000)]
-    job = bring(cloud, "thousand", "return done(body)", names) | {"batch": {"items": 100}}
+@pytest.mark.parametrize("count", [300, pytest.param(1000, marks=pytest.mark.scale)])
+def test_objects_of_which_a_killed_function_had_moved_some(cloud, count):
+    names = [f"{number:04}.txt" for number in range(count)]
+    job = bring(cloud, f"many-{count}", "return done(body)", names) | {"batch": {"items": 100}}
     stepfunctions = cloud.client("stepfunctions")
-    job["destination"] = f"s3://{cloud.application.output_bucket}/thousand/"
+    job["destination"] = f"s3://{cloud.application.output_bucket}/many-{count}/"
     started = stepfunctions.start_execution(
-        stateMachineArn=cloud.application.machine_arn, name="thousand", input=json.dumps(job)
+        stateMachineArn=cloud.application.machine_arn, name=f"many-{count}", input=json.dumps(job)
     )["executionArn"]
-    place = f"s3://{cloud.application.input_bucket}/thousand/"
-    until(lambda: len(cloud.keys(f"{place}processed/")) > 50, "some are moved", 150)
+    place = f"s3://{cloud.application.input_bucket}/many-{count}/"
+    until(lambda: len(cloud.keys(f"{place}processed/")) > 20, "some are moved", 150)
 
     for process in processes(cloud, "fanfold-settle"):
         os.kill(process, signal.SIGKILL)
@@ -185,10 +186,10 @@ def test_a_thousand_objects_of_which_a_killed_function_had_moved_some(cloud):
     summary = json.loads(stepfunctions.describe_execution(executionArn=started)["output"])
     assert summary["state"] == "SUCCEEDED"
     assert summary["moved"]["error"]["Error"] == "Runtime.ExitError"
-    assert 0 < len(cloud.keys(f"{place}incoming/")) < 1000
-    answer = settle(cloud, job, "thousand")
-    assert (answer["processed"], answer["failed"], answer["kept"], answer["next"]) == (1000, 0, {}, None)
-    assert lying(cloud, "thousand") == [f"processed/{name}" for name in names]
+    assert 0 < len(cloud.keys(f"{place}incoming/")) < count
+    answer = settle(cloud, job, f"many-{count}")
+    assert (answer["processed"], answer["failed"], answer["kept"], answer["next"]) == (count, 0, {}, None)
+    assert lying(cloud, f"many-{count}") == [f"processed/{name}" for name in names]
 
 
 def processes(cloud: Cloud, function: str) -> list[int]:

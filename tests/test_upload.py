@@ -156,23 +156,24 @@ def test_an_upload_is_processed_and_moved(endpoint):
     assert place.undelivered() == []
 
 
-def test_two_hundred_uploads_whose_events_come_twice_and_out_of_order(endpoint):
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.scale)])
+def test_uploads_whose_events_come_twice_and_out_of_order(endpoint, count):
     place = Place(endpoint, TO_UPPER_CASE)
-    texts = {f"{number:03}.txt": f"text {number}" for number in range(200)}
+    texts = {f"{number:03}.txt": f"text {number}" for number in range(count)}
 
     for key, text in texts.items():
         place.put(f"incoming/{key}", text)
     events = place.recorded()
     random.Random(8).shuffle(events)
-    for event in events[:100]:  # while runs are at work
+    for event in events[: count // 2]:  # while runs are at work
         place.deliver(event)
-    states = place.settled(200)
+    states = place.settled(count)
     late = {place.deliver(event) for event in events}
 
-    assert len(events) == 200
-    assert states == ["SUCCEEDED"] * 200
+    assert len(events) == count
+    assert states == ["SUCCEEDED"] * count
     assert late == {"it is no longer there"}
-    assert len(place.runs()) == 200
+    assert len(place.runs()) == count
     assert place.places() == ({}, texts, {})
     assert sorted(place.outputs().values()) == sorted(text.upper() for text in texts.values())
     assert place.undelivered() == []

@@ -12,6 +12,17 @@ from tests.template.application import ROOT, Application, Json, listed, text
 # Actions that know no resource, each with what it is for.
 EVERYWHERE = {
     "cloudwatch:PutMetricData": "a condition holds Backlog to the namespace Fanfold",
+    **dict.fromkeys(
+        (
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:UnassignPrivateIpAddresses",
+        ),
+        "Lambda asks for them on everything when a function is in a VPC",
+    ),
     "lambda:ListFunctions": "Prepare names the operations there are when a job names another",
     "logs:CreateLogDelivery": "the machine's log group, see AWS::StepFunctions logging",
     "logs:GetLogDelivery": "same",
@@ -21,11 +32,10 @@ EVERYWHERE = {
     "logs:PutResourcePolicy": "same",
     "logs:DescribeResourcePolicies": "same",
     "logs:DescribeLogGroups": "same",
-}
-# Policies of AWS that SAM attaches, with what asks for them.
-MANAGED = {
-    "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole": "every function writes its log",
-    "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess": "Tracing",
+    "xray:GetSamplingRules": "Tracing",
+    "xray:GetSamplingTargets": "same",
+    "xray:PutTelemetryRecords": "same",
+    "xray:PutTraceSegments": "same",
 }
 _ARN = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:"
 _BOUNDLESS = re.compile(r"\*|arn(:[^:]*){4}:\*")
@@ -35,7 +45,7 @@ def boundless(app: Application) -> list[str]:
     """Find grants of whole families of actions, of everything there is, or of all but something."""
     return [
         f"{owner}: {fault}"
-        for owner, statement in _statements(app)
+        for owner, statement in statements(app)
         if statement["Effect"] == "Allow"
         for fault in _excesses(statement)
     ]
@@ -50,12 +60,12 @@ def _excesses(statement: Json) -> Iterator[str]:
 
 
 def managed(app: Application) -> list[str]:
-    """Find policies of AWS that nobody has read: most of them grant more than their name says."""
+    """Find policies of AWS, SAM's own among them: most of them grant more than their name says."""
     return [
         f"{role}: {policy} is not a policy of ours"
         for role, properties in app.properties("AWS::IAM::Role")
         for policy in properties.get("ManagedPolicyArns", [])
-        if isinstance(policy, str) and policy not in MANAGED
+        if isinstance(policy, str)
     ]
 
 
@@ -63,12 +73,13 @@ def grants(app: Application) -> list[str]:
     """Find what a run needs and a role does not have."""
     return [
         f"{owner} may not {action} on {resource}"
-        for owner, action, resource in dict.fromkeys(_needs(app))
-        if not any(fnmatch.fnmatchcase(resource, granted) for granted in _granted(app, _role(app, owner), action))
+        for owner, action, resource in dict.fromkeys(needs(app))
+        if not any(fnmatch.fnmatchcase(resource, granted) for granted in _granted(app, role_of(app, owner), action))
     ]
 
 
-def _needs(app: Application) -> Iterator[tuple[str, str, str]]:
+def needs(app: Application) -> Iterator[tuple[str, str, str]]:
+    """Yield owner, action and resource of what the workflows do, and what they have done."""
     for machine, resource in app.written("AWS::Serverless::StateMachine"):
         properties = resource["Properties"]
         name = text(properties["Name"])
@@ -98,7 +109,10 @@ def _needs_of_waiting(app: Application, properties: Json, definition: str) -> It
     """A Task that waits for another machine follows it, and hears of its end by a rule of Step Functions' own."""
     if ":states:startExecution.sync" not in definition:
         return
-    others = [value["Ref"] for value in properties["DefinitionSubstitutions"].values() if "StateMachine" in text(value)]
+    # By way of an alias, too, it is the machine itself that has to be granted.
+    known = {name for name, _ in app.written("AWS::Serverless::StateMachine")}
+    named = re.findall(r'"Ref": "(\w+)"', json.dumps(properties["DefinitionSubstitutions"]))
+    others = [name for name in named if name in known]
     for other in others:
         yield "states:StartExecution", f"${{{other}}}"
         name = text(app.property_of(other, "StateMachineName"))
@@ -123,19 +137,20 @@ def _needs_of_a_map(name: str, label: str) -> Iterator[tuple[str, str]]:
         yield f"s3:{action}", "${OutputBucket.Arn}/runs/run/results/id/manifest.json"
 
 
-def _role(app: Application, owner: str) -> str:
+def role_of(app: Application, owner: str) -> str:
+    """Return the logical id of the role of a function or a state machine."""
     role = app.property_of(owner, "RoleArn") or app.property_of(owner, "Role")
     return role["Fn::GetAtt"][0]
 
 
 def _granted(app: Application, role: str, action: str) -> Iterator[str]:
     attached = {policy["Ref"] for policy in app.property_of(role, "ManagedPolicyArns") or () if "Ref" in policy}
-    for owner, statement in _statements(app):
+    for owner, statement in statements(app):
         if owner in attached | {role} and statement["Effect"] == "Allow" and action in listed(statement.get("Action")):
             yield from (text(resource) for resource in listed(statement["Resource"]))
 
 
-def _statements(app: Application) -> Iterator[tuple[str, Json]]:
+def statements(app: Application) -> Iterator[tuple[str, Json]]:
     """Yield every statement of every role and policy, those below a condition too, with its owner."""
     for kind in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role", "AWS::IAM::RolePolicy"):
         for owner, properties in app.properties(kind):

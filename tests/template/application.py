@@ -6,6 +6,7 @@ import copy
 import functools
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from samtranslator.yaml_helper import yaml_parse
 
 Json = Any
 ROOT = Path(__file__).parents[2]
+# A bucket that may be the stack's or one that was there before is named, and has no ARN to ask for.
+_BUCKET = re.compile(r"arn:\$\{AWS::Partition\}:s3:::\$\{(\w+)\}")
 _UPLOADED = ("CodeUri", "ContentUri", "DefinitionUri")
 
 
@@ -75,6 +78,8 @@ def text(value: Json) -> str:
             return value
         case {"Fn::Sub": str(pattern)}:
             return pattern
+        case {"Fn::Sub": [str(pattern), {**_names}]}:
+            return _BUCKET.sub(r"${\1.Arn}", pattern)
         case {"Fn::GetAtt": [name, attribute]}:
             return f"${{{name}.{attribute}}}"
         case {"Ref": name}:

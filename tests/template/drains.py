@@ -1,14 +1,12 @@
-"""Rules about what runs by the clock, and about the alarms that watch it."""
+"""Rules about what runs by the clock."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from tests.template.application import Application, Json, listed, text
 
 SCHEDULE = "AWS::Scheduler::Schedule"
-ALARM = "AWS::CloudWatch::Alarm"
 _GROUP = "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule-group/default"
 
 
@@ -45,42 +43,3 @@ def _faults(app: Application, name: str, properties: Json) -> Iterator[str]:
     ]
     if granted != [("states:StartExecution", text(target["Arn"]))]:
         yield f"{role} may not start the target, or may more than that"
-
-
-def alarms(app: Application) -> list[str]:
-    """Find alarms that are there unasked, tell nobody, or leave open what missing data means."""
-    return [
-        f"{name}: {fault}" for name, properties in app.properties(ALARM) for fault in _of_alarm(app, name, properties)
-    ]
-
-
-def _of_alarm(app: Application, name: str, properties: Json) -> Iterator[str]:
-    if "Condition" not in app.expanded["Resources"][name]:
-        yield "not off by default"
-    if properties.get("TreatMissingData") not in ("breaching", "notBreaching", "ignore"):
-        yield "missing data is left open"
-    told = json.dumps(properties.get("AlarmActions", []))
-    yield from (f"{topic} is not told" for topic in ("RunsTopic", "NotificationTopicArn") if topic not in told)
-
-
-def dashboards(app: Application) -> list[str]:
-    """Find dashboards whose body is no JSON, or that show a metric which nobody publishes."""
-    found = []
-    for name, properties in app.properties("AWS::CloudWatch::Dashboard"):
-        try:
-            widgets = json.loads(_plain(text(properties["DashboardBody"])))["widgets"]
-        except ValueError as error:
-            found.append(f"{name}: its body is no JSON: {error}")
-            continue
-        shown = {each[1] for widget in widgets for each in widget["properties"].get("metrics", [])}
-        found += [
-            f"{name}: does not show {metric}" for metric in ("BacklogItems", "OldestItemSeconds") if metric not in shown
-        ]
-    return found
-
-
-def _plain(body: str) -> str:
-    """Put numbers in the place of parameters that stand outside of quotes."""
-    for parameter in ("BacklogAlarmSeconds", "BacklogOldestSeconds"):
-        body = body.replace(f"${{{parameter}}}", "60")
-    return body

@@ -2,64 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.template.application import ROOT
 from tests.template.artefacts import findings, packages
+from tests.template.building import NoWay, sam_build
 
-SETTINGS = {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
 LIBRARY = Path("ItemkitLayer/python/wrapt/wrappers.so")
 
 
-def answers(*command):
-    """Tell whether a command is there and does its work: a version manager's shim is often only there."""
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
-    except OSError:
-        return False
-    return done.returncode == 0 and bool(done.stdout)
-
-
-def folder_of_python():
-    """Find a folder with a Python 3.13 that has pip, on the PATH or among pyenv's."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    folders = [*map(Path, filter(None, os.get_exec_path())), *sorted(pyenv.glob("3.13*/bin"))]
-    return next((each for each in folders if answers(each / "python3.13", "-m", "pip", "--version")), None)
-
-
-def way_to_build():
-    """Return the folders to put first on the PATH and the options of `sam build`; skip where there is no way."""
-    if folder := folder_of_python():
-        return [str(folder)], []
-    # An image that would first have to be fetched is a gigabyte too much for a test.
-    if answers("docker", "image", "ls", "--quiet", "--filter", "reference=*/sam/build-python3.13"):
-        return [], ["--use-container", "--skip-pull-image"]
-    pytest.skip("SKIPPED: no 3.13 interpreter with pip, and no container engine with SAM's image for python3.13")
-
-
 def test_sam_builds_what_lambda_can_import(tmp_path):
-    """What SAM keeps beside its build goes where it is called, so nothing is left in the repository."""
-    first, options = way_to_build()
-    bin_folder = Path(sys.executable).parent
-    path = os.pathsep.join([*first, str(bin_folder), *os.get_exec_path()])
-    places = {"template": "template.yaml", "base-dir": "", "config-file": "samconfig.toml"}
-    command = [
-        bin_folder / "sam",
-        "build",
-        *options,
-        *(f"--{option}={ROOT / place}" for option, place in places.items()),
-    ]
-    command += ["--build-dir", tmp_path / "build", "--cache-dir", tmp_path / "cache"]
-
-    done = subprocess.run(
-        command, cwd=tmp_path, env={**SETTINGS, "PATH": path}, capture_output=True, text=True, timeout=300, check=False
-    )
+    try:
+        done = sam_build(tmp_path)
+    except NoWay as reason:
+        pytest.skip(f"SKIPPED: {reason}")
 
     assert done.returncode == 0, done.stderr
     assert findings(tmp_path / "build") == []

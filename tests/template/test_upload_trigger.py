@@ -17,6 +17,7 @@ from tests.template.application import ROOT, template
 BUCKET = "fanfold-input-123456789012-us-east-1"
 JOB = {"UploadJob": '{"operation": "image-resize"}'}
 RULE = "arn:aws:events:us-east-1:123456789012:rule/fanfold-uploads"
+LOG = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/fanfold-arrival:*"
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:fanfold-undelivered-uploads"
 ARRIVAL = "arn:aws:lambda:us-east-1:123456789012:function:fanfold-arrival"
 OF_UPLOADS = (
@@ -254,6 +255,8 @@ def test_arrival_reads_uploads_starts_the_workflow_tells_the_queue_and_may_nothi
         ("s3:GetObject", f"arn:aws:s3:::{BUCKET}/manifests/*"),
         ("states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:fanfold-process"),
         ("sqs:SendMessage", QUEUE),
+        ("logs:CreateLogStream", LOG),
+        ("logs:PutLogEvents", LOG),
     }
 
 
