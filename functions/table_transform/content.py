@@ -145,7 +145,8 @@ def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     names = archive.namelist()
     if "[Content_Types].xml" in names:
         raise UnreadableTable("this is an Excel workbook or another office document: save its table as CSV")
-    members = [info for info in archive.infolist() if not info.is_dir() and not _is_beside(info.filename)]
+    # Not by is_dir, which a nameless entry breaks.
+    members = [info for info in archive.infolist() if not info.filename.endswith("/") and not _is_beside(info.filename)]
     if len(members) != 1:
         what = f"{len(members)} files ({listed([info.filename for info in members])})" if members else "no file"
         raise UnreadableTable(f"the zip holds {what} where one table is wanted: pack each table by itself")

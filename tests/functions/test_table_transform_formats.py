@@ -52,6 +52,7 @@ class TestArchives:
             bz2.compress(CSV[:20]) + bz2.compress(CSV[20:]),
             zipped({"orders.txt": CSV}),
             zipped({"2026/": b"", "2026/orders": CSV, "__MACOSX/._orders": b"x", "2026/.DS_Store": b"x"}),
+            zipped({"": CSV}),
             zipped({"orders.csv": CSV}, compression=zipfile.ZIP_STORED),
             zipped({"orders.csv": CSV}, compression=zipfile.ZIP_BZIP2),
             zipped({"orders.csv": CSV}, compression=zipfile.ZIP_LZMA),
