@@ -35,6 +35,9 @@ local: $(READY) ## serve the application on 127.0.0.1:4570 for the AWS CLI and b
 test: $(READY) ## run all tests
 	$(BIN)/pytest -n $(WORKERS)
 
+scale: $(READY) ## run the tests that are large (minutes), such as a drain of 5,000 files
+	$(BIN)/pytest -m scale -n $(WORKERS)
+
 check: $(READY) ## lint, check types and validate the template
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
@@ -108,4 +111,4 @@ lock: $(READY) ## resolve all requirements anew
 clean: ## remove what was made
 	rm -rf .venv .aws-sam .fanfold .hypothesis .mypy_cache .pytest_cache .ruff_cache build out *.egg-info
 
-.PHONY: help setup run local test check lint-cloud bench fuzz browser format build sample lock clean
+.PHONY: help setup run local test scale check lint-cloud bench fuzz browser format build sample lock clean

@@ -31,11 +31,17 @@ class Application:
     """A deployed stack, reached through AWS APIs alone.
 
     The names are those of ``template.yaml``: ``STACK-process``, ``STACK-input-ACCOUNT-REGION``, ``STACK-op-NAME``.
+
+    Attributes:
+        existing_input: the template's ``ExistingInputBucket``, empty where the stack has a bucket of its own.
+        existing_output: the same of ``ExistingOutputBucket``.
     """
 
     client: Clients
     stack: str
     region: str
+    existing_input: str = ""
+    existing_output: str = ""
 
     @functools.cached_property
     def _caller(self) -> tuple[str, str]:
@@ -61,12 +67,12 @@ class Application:
     @property
     def input_bucket(self) -> str:
         """The bucket for what is to be processed."""
-        return f"{self.stack}-input-{self._caller[1]}-{self.region}"
+        return self.existing_input or f"{self.stack}-input-{self._caller[1]}-{self.region}"
 
     @property
     def output_bucket(self) -> str:
         """The bucket with ``out/`` and ``runs/``."""
-        return f"{self.stack}-output-{self._caller[1]}-{self.region}"
+        return self.existing_output or f"{self.stack}-output-{self._caller[1]}-{self.region}"
 
     @property
     def prepare_function(self) -> str:
@@ -82,6 +88,8 @@ class Application:
 def on_aws(stack: str) -> Application:
     """Connect as the AWS CLI would: environment, profile, ``AWS_ENDPOINT_URL``.
 
+    ``FANFOLD_INPUT_BUCKET`` and ``FANFOLD_OUTPUT_BUCKET`` name the buckets of a stack that was given existing ones.
+
     Raises:
         EnvironmentFault: no Region is set.
     """
@@ -96,7 +104,8 @@ def on_aws(stack: str) -> Application:
     clients = functools.cache(
         lambda service: session.client(service, config=usual.merge(patient) if service == "lambda" else usual)
     )
-    return Application(clients, stack, session.region_name)
+    existing = (os.environ.get(f"FANFOLD_{name}_BUCKET", "") for name in ("INPUT", "OUTPUT"))
+    return Application(clients, stack, session.region_name, *existing)
 
 
 def _instant(value: Any) -> Any:

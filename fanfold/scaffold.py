@@ -129,7 +129,7 @@ def _existing(project: Path, name: OperationName, files: Mapping[Path, str], tem
     # Test modules go by their bare names: no two may have the same.
     tests = project.glob(f"tests/**/test_{name.folder}.py")
     yield from (str(path.relative_to(project)) for path in (*files, *tests) if path.exists())
-    for suffix in ("Function", "Logs"):
+    for suffix in ("Function", "FunctionRole", "Logs"):
         if re.search(rf"^  {name.logical_id}{suffix}:", template, re.MULTILINE):
             yield f"{name.logical_id}{suffix} in template.yaml"
 

@@ -296,7 +296,7 @@ def unsuccessful(item: Item, error: Exception) -> Record:
     if isinstance(error, TransientError):
         return Record(item.uri, Status.DEFERRED, failure=Failure.of(error, retryable=True))
     if not isinstance(error, PermanentError):
-        _log.exception("the operation raised an undeclared error over %s", item.uri)
+        _log.exception("the operation raised an undeclared error", extra={"object": item.uri})
         error = OperationFailed(f"{type(error).__name__}: {error}")
     return Record(item.uri, Status.FAILED, failure=Failure.of(error, retryable=False))
 

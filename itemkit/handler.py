@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger, Tracer
 
 from itemkit.batch import Task, run_batch
 from itemkit.combining import combine_batch
@@ -24,7 +24,7 @@ from itemkit.errors import InvalidJob, PermanentError, TransientError
 from itemkit.event import BatchResult, Effort, Event, write_records
 from itemkit.item import Item
 from itemkit.operation import Operation
-from itemkit.record import Record, Status
+from itemkit.record import Record
 from itemkit.references import load
 from itemkit.select import Select
 from itemkit.store import Put, Store
@@ -46,11 +46,7 @@ def lambda_handler(operation: Operation[Any], store: Store | None = None) -> Han
     It raises InvalidJob for options that do not fit, and TransientError when the records cannot be written; never for
     an item.
     """
-    logger, tracer, metrics = (
-        Logger(service=operation.name),
-        Tracer(service=operation.name),
-        Metrics(namespace="Fanfold"),
-    )
+    logger, tracer = _logger(operation.name), Tracer(service=operation.name)
     connected = functools.cache(lambda: store or connect())
 
     @logger.inject_lambda_context(clear_state=True)
@@ -60,12 +56,20 @@ def lambda_handler(operation: Operation[Any], store: Store | None = None) -> Han
             return _check(operation, event["Check"], connected)
         batch = Event.parse(event)
         logger.append_keys(run=batch.settings.get("run"), batch=batch.batch)
-        answer = _process(operation, batch, connected(), context)
-        _publish(metrics, operation.name, answer)
-        logger.info("batch done", extra={"counts": dict(answer.tally.counts), "failures": answer.failures})
+        answer = _process(operation, batch, connected(), context, logger)
+        tally, seconds = answer.tally, answer.effort.seconds
+        logger.info("batch done", extra={"counts": dict(tally.counts), "items": tally.items, "seconds": seconds})
         return answer.to_json()
 
     return cast(Handler, handle)
+
+
+def _logger(service: str) -> Logger:
+    """Make the logger of a function; what the kit itself logs becomes lines of it, with the keys of the batch."""
+    logger = Logger(service=service)
+    kit = logging.getLogger("itemkit")
+    kit.handlers, kit.propagate = list(logger.handlers), False
+    return logger
 
 
 def _check(operation: Operation[Any], question: Mapping[str, Any], store: Callable[[], Store]) -> dict[str, Any]:
@@ -96,7 +100,7 @@ def _head_of(store: Store, uri: str, most: int) -> bytes | None:
     return body
 
 
-def _process(operation: Operation[Any], event: Event, store: Store, context: Any) -> BatchResult:
+def _process(operation: Operation[Any], event: Event, store: Store, context: Any, logger: Logger) -> BatchResult:
     started, clock, requests_before = time.time(), time.monotonic(), Counter(store.requests)
     task = _task(operation, event, store, context.get_remaining_time_in_millis() / 1000)
     records, outputs = _run(task, event, store)
@@ -104,6 +108,7 @@ def _process(operation: Operation[Any], event: Event, store: Store, context: Any
     for record in records:
         tally.add(record)
     unsuccessful = [replace(record, columns={}, facts={}) for record in records if record.failure]
+    _tell(unsuccessful, logger)
     failures = [record.to_json() for record in unsuccessful[:FAILURES_SHOWN]]
     place = event.settings.get("records")
     uri = f"{place}{event.batch}.jsonl.gz" if place else None
@@ -156,9 +161,9 @@ def _insist(write: Callable[[], None]) -> None:
         raise TransientError(str(error)) from error
 
 
-def _publish(metrics: Metrics, operation: str, answer: BatchResult) -> None:
-    """Publish the batch's counts; by hand, because the decorator would also publish nothing for a Check, and warn."""
-    metrics.add_dimension("operation", operation)
-    for status in Status:
-        metrics.add_metric(f"Items{status.value.title()}", MetricUnit.Count, answer.tally.counts[status.value])
-    metrics.flush_metrics()
+def _tell(unsuccessful: Sequence[Record], logger: Logger) -> None:
+    """Log a line for each item without an output; the logger adds the run and the batch."""
+    for record in unsuccessful:
+        if record.failure:
+            extra = {"object": record.uri, "error": record.failure.type, "reason": record.failure.message}
+            logger.warning(f"item {record.status.value}", extra=extra)

@@ -31,6 +31,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     Raises what ``Starter.start`` raises; Lambda tries again, and then tells the queue of undelivered uploads.
     """
     upload = upload_of(event)
+    logger.append_keys(run=upload.execution_name, object=upload.uri)
     answer = {"uri": upload.uri, "run": upload.execution_name, "outcome": starter().start(upload)}
-    logger.info("arrived", extra=answer)
+    logger.info("arrived", extra={"outcome": answer["outcome"]})
     return answer

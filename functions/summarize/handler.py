@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,12 +12,12 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.summarize.account import Account, Pass
 from functions.summarize.failures import Failures
 from functions.summarize.fold import Fold, fold
+from functions.summarize.measures import measures
 from functions.summarize.outputs import write_manifests
 from functions.summarize.passes import Passes
 from functions.summarize.repair import repair
@@ -28,7 +29,8 @@ from itemkit.store import S3Store
 
 logger = Logger(service="summarize")
 tracer = Tracer(service="summarize")
-metrics = Metrics(namespace="Fanfold", service="summarize")
+# By the stack alone: a metric is paid for by each combination of dimensions.
+metrics = Metrics(namespace="Fanfold")
 # The map run's counts are eventually consistent; after so many attempts what is there is the truth.
 PATIENCE = 6
 # As often as the workflow tries again; then a summary is written whatever there is.
@@ -150,12 +152,13 @@ def _encoded(value: dict[str, Any], indent: int | None = None) -> bytes:
 
 
 def _measure(summary: Mapping[str, Any]) -> None:
-    """Publish the run's metrics.
+    """Publish the run's metrics: one line of the log, which CloudWatch reads them from.
 
     By hand, because the decorator would also publish nothing for an attempt that comes too early, and warn.
     """
-    metrics.add_dimension("operation", summary["operation"])
-    metrics.add_metric("Runs", MetricUnit.Count, 1)
-    metrics.add_metric("RunsFailed", MetricUnit.Count, int(summary["state"] == "FAILED"))
-    metrics.add_metric("RunsUnreconciled", MetricUnit.Count, int(not summary["reconciled"]))
+    metrics.add_dimension("Stack", os.environ["STACK"])
+    metrics.add_metadata("run", summary["run"])
+    metrics.add_metadata("operation", summary["operation"])
+    for measure in measures(summary):
+        metrics.add_metric(measure.name, measure.unit, measure.value)
     metrics.flush_metrics()

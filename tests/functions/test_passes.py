@@ -24,6 +24,7 @@ DIED = {"Error": "Lambda.Unknown", "Cause": "died"}
 @pytest.fixture
 def run(map_run: Any, context: Any, store: S3Store, monkeypatch: pytest.MonkeyPatch) -> Runner:
     monkeypatch.setattr(summarize, "clients", lambda: (map_run, store))
+    monkeypatch.setenv("STACK", "fanfold")
     return Runner(map_run, context)
 
 

@@ -89,6 +89,7 @@ class Runner:
 @pytest.fixture
 def run(map_run: Any, context: Any, store: S3Store, monkeypatch: pytest.MonkeyPatch) -> Runner:
     monkeypatch.setattr(summarize, "clients", lambda: (map_run, store))
+    monkeypatch.setenv("STACK", "fanfold")
     return Runner(map_run, context)
 
 
@@ -118,6 +119,43 @@ def artifact(s3: Any, name: str) -> str:
 
 def failures(s3: Any) -> list[str]:
     return artifact(s3, "failures.csv").splitlines()
+
+
+# --- what is measured
+
+
+def test_a_run_is_measured_in_one_line_by_the_stack_alone(run: Runner, map_run: Any, capsys: Any) -> None:
+    records = [done("a.jpg", milliseconds=100.0), failed("b.jpg", milliseconds=300.0), failed("c.jpg")]
+    map_run.write([[map_run.batch("b1", records)]])
+    map_run.listed = 3
+
+    run()
+
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert (directive["Namespace"], directive["Dimensions"]) == ("Fanfold", [["Stack"]])
+    assert (line["Stack"], line["run"], line["operation"]) == ("fanfold", "r1", "image-resize")
+    units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+    assert {name: line[name] for name in units if name.startswith(("Runs", "Items"))} == {
+        "Runs": [1.0], "RunsFailed": [1.0], "RunsUnreconciled": [0.0], "ItemsListed": [3.0], "ItemsExcluded": [0.0],
+        "ItemsSkipped": [0.0], "ItemsSucceeded": [1.0], "ItemsFailed": [2.0], "ItemsDeferred": [0.0],
+        "ItemsLost": [0.0], "ItemsPerSecond": [0.0],
+    }  # fmt: skip
+    assert line["ItemMillisecondsP99"] == [pytest.approx(300, rel=0.02)]
+    assert 0 < line["RunDollars"][0] < line["DollarsPerMillionItems"][0]
+    assert (units["RunSeconds"], units["ItemsPerSecond"], units["RunDollars"]) == ("Seconds", "Count/Second", "None")
+    assert len(units) == 17
+
+
+def test_a_run_of_nothing_has_no_figures_of_items(run: Runner, map_run: Any, capsys: Any) -> None:
+    map_run.write()
+
+    run()
+
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    assert (line["Runs"], line["ItemsListed"]) == ([1.0], [0.0])
+    assert "DollarsPerMillionItems" not in line
+    assert "ItemMillisecondsP50" not in line
 
 
 # --- what is written

@@ -135,17 +135,17 @@ def test_every_line_of_a_run_with_express_children():
         Line("Step Functions: EXPRESS duration", 100_000, "GB-second", 0.00001667),
         Line("Lambda: requests", 1_000_000, "request", 0.0000002),
         Line("Lambda: duration, arm64", 1_000_000, "GB-second", 0.0000133334),
-        Line("CloudWatch Logs: ingestion, estimated", 1.4, "GB", 0.5),
+        Line("CloudWatch Logs: ingestion, estimated", 0.9, "GB", 0.5),
         Line("S3: HEAD", 1_000_000, "request", 0.0000004),
         Line("S3: GET", 2_000_000, "request", 0.0000004),
         Line("S3: PUT", 3_000_000, "request", 0.000005),
         Line("S3: LIST", 4_000, "request", 0.000005),
     )
     assert [round(line.dollars, 5) for line in made.lines] == [
-        0.00025, 25.0, 1.0, 1.667, 0.2, 13.3334, 0.7, 0.4, 0.8, 15.0, 0.02,
+        0.00025, 25.0, 1.0, 1.667, 0.2, 13.3334, 0.45, 0.4, 0.8, 15.0, 0.02,
     ]  # fmt: skip
-    assert round(made.total, 5) == 58.12065
-    assert round(made.per_million, 5) == round(58.12065 / 4, 5)
+    assert round(made.total, 5) == 57.87065
+    assert round(made.per_million, 5) == round(57.87065 / 4, 5)
     assert (made.region, made.date, made.note) == ("us-east-1", "2026-08-31", None)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -114,6 +114,59 @@ def test_rows_that_name_no_object_fail_alone_and_in_their_place():
     assert [record.status.value for record in records] == ["failed", "succeeded", "failed"]
     assert records[0].failure.type == "InvalidItem"
     assert records[0].columns == {"nothing": "here"}
+
+
+def test_an_item_without_an_output_has_a_line_in_the_log_with_run_batch_and_key(capsys):
+    store = MemoryStore({"s3://src/a": b"a", "s3://src/b": b"bad"})
+
+    lambda_handler(alone("logs-items"), store)(
+        batch({"uri": "s3://src/a"}, {"uri": "s3://src/b"}, {"nothing": "here"}, run="r1"), Context()
+    )
+
+    lines = logged(capsys)
+    told = [
+        {name: line[name] for name in ("level", "message", "run", "batch", "object", "error")} for line in lines[:2]
+    ]
+    same = {"level": "WARNING", "message": "item failed", "run": "r1", "batch": "b1"}
+    assert told == [
+        same | {"object": "s3://src/b", "error": "PermanentError"},
+        same | {"object": '{"nothing": "here"}', "error": "InvalidItem"},
+    ]
+    assert lines[0]["reason"] == "bad: write something else"
+    assert [(line["message"], line["run"], line["items"]) for line in lines[2:]] == [("batch done", "r1", 3)]
+
+
+def test_a_fault_of_an_operation_is_logged_with_its_traceback_run_batch_and_key(capsys):
+    def stumble(item, body, options):
+        return [][len(body)]
+
+    operation = replace(alone("logs-a-fault"), process=stumble)
+    lambda_handler(operation, MemoryStore({"s3://src/a": b"a"}))(batch({"uri": "s3://src/a"}, run="r1"), Context())
+
+    fault, failed, _ = logged(capsys)
+    assert (fault["level"], fault["run"], fault["batch"], fault["object"]) == ("ERROR", "r1", "b1", "s3://src/a")
+    assert "in stumble" in fault["exception"]
+    assert (failed["message"], failed["error"]) == ("item failed", "OperationFailed")
+
+
+def test_keys_of_a_batch_are_not_those_of_the_next(capsys):
+    handler = lambda_handler(alone("logs-twice"), MemoryStore({"s3://src/b": b"bad"}))
+
+    handler(batch({"uri": "s3://src/b"}, run="r1"), Context())
+    handler({"BatchInput": {"destination": "s3://out/", "run": "r2"}, "uri": "s3://src/b", "Batch": "b2"}, Context())
+
+    failed = [line for line in logged(capsys) if line["message"] == "item failed"]
+    assert [(line["run"], line["batch"]) for line in failed] == [("r1", "b1"), ("r2", "b2")]
+
+
+def alone(name):
+    """Return the operation by a name of its own: the logger of a name writes to the stdout there was at first."""
+    return replace(OPERATION, name=name)
+
+
+def logged(capsys):
+    """Return what was logged, a dictionary a line."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 def test_records_that_cannot_be_written_raise_the_error_the_workflow_retries():

@@ -67,7 +67,8 @@ def test_a_layer_with_the_wrong_packages_is_found(build):
 
 
 @pytest.mark.parametrize(
-    ("name", "limit"), [("ImageResizeFunction", 60), ("TableTransformFunction", 200), ("ItemkitLayer", 30)]
+    ("name", "limit"),
+    [("ImageResizeFunction", 60), ("TableTransformFunction", 200), ("ItemkitLayer", 30), ("SettleFunction", 5)],
 )
 def test_an_artefact_that_is_too_large_is_found(build, name, limit):
     with (build / name / "weights").open("wb") as sparse:

@@ -182,16 +182,26 @@ BROKEN = [
     (put("Resources/RunFailed/Properties/AlarmDescription", "A run failed."), [
         "RunFailed: its description leads to no place of the runbook",
     ]),
-    (swap("${RunbookUrl}#run-failed", "${RunbookUrl}#a-run-failed"), ["RunFailed: the runbook has no heading a-run-failed"]),
+    (swap("${RunbookUrl}#run-failed", "${RunbookUrl}#a-run-failed"), [
+        "RunFailed: the runbook has no heading a-run-failed",
+    ]),
     (put("Resources/RunUnreconciled/Properties/MetricName", "RunsUnreconcilable"), [
         "RunUnreconciled: nobody publishes RunsUnreconcilable",
+    ]),
+    (put("Resources/RunUnreconciled/Properties/Dimensions", [{"Name": "operation", "Value": "image-resize"}]), [
+        "RunUnreconciled: RunsUnreconciled is published by the stack alone",
+    ]),
+    (put("Resources/ItemsFail/Properties/Metrics/0/Expression", "100 * missing / listed"), [
+        "ItemsFail: there is no metric missing",
     ]),
     (swap('\\"BacklogItems\\"', '\\"Backlog\\"'), [
         "Dashboard: does not show BacklogItems, of backlog",
         "Dashboard: shows Backlog, which nobody publishes",
     ]),
     (swap(', \\"${Throttling.Arn}\\"', ""), ["Dashboard: does not show the alarm fanfold-throttling"]),
-    (swap('\\"ConcurrentExecutions\\"', '\\"Invocations\\"'), ["Dashboard: does not show ConcurrentExecutions, of concurrency"]),
+    (swap('\\"ConcurrentExecutions\\"', '\\"Invocations\\"'), [
+        "Dashboard: does not show ConcurrentExecutions, of concurrency",
+    ]),
     (swap('\\"x\\": 8, \\"y\\": 3', '\\"x\\": 7, \\"y\\": 3'), ["Dashboard: widgets lie upon each other, or outside"]),
     (put("Resources/Dashboard/Properties/DashboardBody", "{"), [
         "Dashboard: its body is no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",

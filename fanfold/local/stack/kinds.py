@@ -57,6 +57,7 @@ PASSED_OVER: Final = {
         "AlarmName", attributes={"Arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}"}
     ),
     "AWS::CloudWatch::Dashboard": Kind("DashboardName"),
+    "AWS::EC2::VPCEndpoint": Kind(),
     "AWS::IAM::ManagedPolicy": Kind("ManagedPolicyName", "arn:aws:iam::{account}:policy/{name}"),
     "AWS::IAM::Policy": Kind("PolicyName"),
     "AWS::IAM::Role": Kind("RoleName", attributes={"Arn": "arn:aws:iam::{account}:role/{name}", "RoleId": "{name}"}),
@@ -72,12 +73,16 @@ PASSED_OVER: Final = {
     ),
     "AWS::Logs::LogStream": Kind("LogStreamName"),
     "AWS::Logs::MetricFilter": Kind("FilterName"),
+    "AWS::Logs::QueryDefinition": Kind("Name", attributes={"QueryDefinitionId": "{name}"}),
     "AWS::S3::BucketPolicy": Kind(),
     "AWS::SNS::Subscription": Kind(),
     "AWS::SNS::Topic": Kind("TopicName", "arn:aws:sns:{region}:{account}:{name}", {"TopicName": "{name}"}),
     "AWS::SNS::TopicPolicy": Kind(),
     "AWS::SQS::QueuePolicy": Kind(),
     "AWS::Scheduler::ScheduleGroup": Kind("Name"),
+    # A machine has one version here: its versions and aliases are the machine itself.
+    "AWS::StepFunctions::StateMachineAlias": Kind("DeploymentPreference.StateMachineVersionArn"),
+    "AWS::StepFunctions::StateMachineVersion": Kind("StateMachineArn"),
 }
 
 KNOWN: Final = CREATED | PASSED_OVER
