@@ -164,13 +164,13 @@ Step Functions: EXPRESS requests               1  request     0.000001
 Step Functions: EXPRESS duration           14.25  GB-second   0.000238
 Lambda: requests                               1  request     0.000000
 Lambda: duration, arm64                  393.879  GB-second   0.005252
-CloudWatch Logs: ingestion, estimated    1.4e-06  GB          0.000001
+CloudWatch Logs: ingestion, estimated      9e-07  GB          0.000000
 S3: HEAD                                      19  request     0.000008
 S3: GET                                       19  request     0.000008
 S3: PUT                                       20  request     0.000100
 S3: LIST                                       1  request     0.000005
 total                                                         0.005886
-226.40 dollars a million items
+226.39 dollars a million items
 list prices of us-east-1 on 2026-08-31, free tiers not deducted
 to look took 3 LIST and 0 HEAD: 0.000015 dollars
 warning: a batch takes up to 228 s and its function has 240 s: items would be deferred to a further pass; set \
