@@ -35,8 +35,8 @@ local: $(READY) ## serve the application on 127.0.0.1:4570 for the AWS CLI and b
 test: $(READY) ## run all tests
 	$(BIN)/pytest -n $(WORKERS)
 
-scale: $(READY) ## run the tests that are large (minutes), such as a drain of 5,000 files
-	$(BIN)/pytest -m scale -n $(WORKERS)
+slow: $(READY) ## run the tests that take minutes: large sizes, such as a drain of 5,000 files, and the benchmarks' own
+	$(BIN)/pytest -m slow -n $(WORKERS)
 
 check: $(READY) ## lint, check types and validate the template
 	$(BIN)/ruff check $(CODE)
@@ -51,6 +51,7 @@ ASL := $(LINT)/.asl-validator
 
 lint-cloud: $(CHECKOV) $(ASL) ## review template, workflows and artefacts as AWS would
 	$(BIN)/python -m tests.cloud.lint
+	$(BIN)/pytest -m cloud -n $(WORKERS) tests/cloud
 
 $(CHECKOV): requirements-lint.txt $(READY)
 	@mkdir -p $(LINT)
@@ -111,4 +112,4 @@ lock: $(READY) ## resolve all requirements anew
 clean: ## remove what was made
 	rm -rf .venv .aws-sam .fanfold .hypothesis .mypy_cache .pytest_cache .ruff_cache build out *.egg-info
 
-.PHONY: help setup run local test scale check lint-cloud bench fuzz browser format build sample lock clean
+.PHONY: help setup run local test slow check lint-cloud bench fuzz browser format build sample lock clean

@@ -11,6 +11,8 @@ import pytest
 
 from bench.rows import Row, Target, finish, interleave, rows_table
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -15,6 +15,8 @@ from PIL import Image, ImageFilter
 from bench.scenes import SCENES, encoded
 from bench.similarity import luma, reference, ssim
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 WITHOUT_SHARP = "SKIPPED: sharp 0.35.5 needs npm, which is not on the PATH"
 

@@ -14,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 
 from bench.sizes import HEADINGS, MEMORIES, Work, line
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from bench.orders import COPIES, orders, write_orders, write_small
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -6,8 +6,12 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.cloud.permissions import recorded
 from tests.template.application import ROOT
+
+pytestmark = pytest.mark.cloud
 
 
 def test_the_functions_call_what_was_recorded(tmp_path):

@@ -8,6 +8,8 @@ from tests.cloud import lint, tools
 from tests.cloud.stack import Candidate
 from tests.workflows.breaking import add, drop, put, swap
 
+pytestmark = pytest.mark.cloud
+
 OURS = Candidate.read()
 PROCESS, DRAIN = "workflows/process.asl.json", "workflows/drain.asl.json"
 
