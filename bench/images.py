@@ -49,8 +49,8 @@ class Sizes:
     small: Size = (1632, 1224)
     widths: tuple[int, int, int] = (1024, 512, 256)
     rounds: int = 15
-    items: int = 48
-    batches: int = 7
+    items: int = 96
+    batches: int = 5
 
     def scaled(self, factor: float) -> Sizes:
         """Return smaller pictures, measured once."""
