@@ -19,7 +19,7 @@ from functions.table_transform.compact import COMPACTED_BYTES, compact
 from functions.table_transform.content import unpack_beginning
 from functions.table_transform.errors import POLARS_FAULTS, QueryFailed, listed
 from functions.table_transform.options import TransformOptions, output_names
-from functions.table_transform.output import CONTENT_TYPES, Engine, Written, write
+from functions.table_transform.output import CONTENT_TYPES, Engine, Files, Written, write
 from functions.table_transform.partition import listing, partitions
 from functions.table_transform.query import parse, told
 from functions.table_transform.reading import over, read
@@ -55,21 +55,23 @@ def _reference(uri: str, body: bytes) -> pl.DataFrame:
 
 def _process(item: Item, body: bytes | Path, given: TransformOptions | Prepared) -> Result:
     prepared = _prepared(given)
-    on_disk = isinstance(body, Path)
-    try:
-        (result, columns), table = over(body, prepared, lambda table: _transformed(table, prepared, item, on_disk))
-    except PermanentError as error:
-        raise type(error)(f"{item.uri}: {error}") from error
+    with Files() as files:
+        on_disk = files if isinstance(body, Path) else None
+        try:
+            (result, columns), table = over(body, prepared, lambda table: _transformed(table, prepared, item, on_disk))
+        except PermanentError as error:
+            raise type(error)(f"{item.uri}: {error}") from error
+        files.keep(output.body for output in result.outputs)
     return replace(result, rows_in=table.rows, facts={**table.facts, "columns": columns, **result.facts})
 
 
-def _transformed(table: Table, prepared: Prepared, item: Item, on_disk: bool) -> tuple[Result, int]:
+def _transformed(table: Table, prepared: Prepared, item: Item, files: Files | None) -> tuple[Result, int]:
     """Return the result, but for what is known of the table when its rows have been run, and its columns."""
     options, schema = prepared.options, table.schema
     try:
         with told("the SQL", schema):
             flow = transform.run(table.frame, lambda: table.rows, prepared, item)
-            outputs, rows = _written(flow, options, item, on_disk)
+            outputs, rows = _written(flow, options, item, files)
     except QueryFailed as error:
         if isinstance(error.__cause__, POLARS_FAULTS):
             table.refuse_if_damaged()
@@ -78,13 +80,13 @@ def _transformed(table: Table, prepared: Prepared, item: Item, on_disk: bool) ->
     return Result(outputs, rows_out=rows, facts=flow.facts), len(schema)
 
 
-def _written(flow: Flow, options: TransformOptions, item: Item, on_disk: bool) -> tuple[list[Output], int]:
+def _written(flow: Flow, options: TransformOptions, item: Item, files: Files | None) -> tuple[list[Output], int]:
     """Run the flow; return the outputs, that which the operation named first, and the rows in them."""
     name = item.output or item.name
     if options.partition_by:
-        outputs, rows = flow.dropped(options, lambda frame, engine: _partitioned(frame, engine, options, name, on_disk))
+        outputs, rows = flow.dropped(options, lambda frame, engine: _partitioned(frame, engine, options, name, files))
     else:
-        written: Written = flow.dropped(options, lambda frame, engine: write(frame, options.format, engine, on_disk))
+        written: Written = flow.dropped(options, lambda frame, engine: write(frame, options.format, engine, files))
         outputs, rows = [Output(written.body, CONTENT_TYPES[options.format])], written.rows
     if flow.rejected is not None and flow.rejected.height:
         body, extension = rejected_file(flow.rejected)
@@ -94,19 +96,19 @@ def _written(flow: Flow, options: TransformOptions, item: Item, on_disk: bool) -
 
 
 def _partitioned(
-    frame: pl.LazyFrame, engine: Engine, options: TransformOptions, name: str, on_disk: bool
+    frame: pl.LazyFrame, engine: Engine, options: TransformOptions, name: str, files: Files | None
 ) -> tuple[list[Output], int]:
     file = rename(name, extension=f".{options.format}")
     outputs: list[Output] = []
-    files: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     with partitions(frame, options.partition_by, engine) as parts:
         for part in parts:
-            written = write(part.frame, options.format, "streaming", on_disk)
+            written = write(part.frame, options.format, "streaming", files)
             output = Output(written.body, CONTENT_TYPES[options.format], part.folder + file)
             outputs.append(output)
-            files.append({"output": output.name, "rows": written.rows, "bytes": output.size})
-    rows = sum(file["rows"] for file in files)
-    return [Output(listing(options.partition_by, files), "application/json"), *outputs], rows
+            entries.append({"output": output.name, "rows": written.rows, "bytes": output.size})
+    rows = sum(entry["rows"] for entry in entries)
+    return [Output(listing(options.partition_by, entries), "application/json"), *outputs], rows
 
 
 def _with_hint(error: QueryFailed, table: Table) -> QueryFailed:

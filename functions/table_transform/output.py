@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Literal, Self
 
 import polars as pl
 
@@ -40,20 +41,46 @@ class Written:
     rows: int
 
 
-def write(query: pl.LazyFrame, form: str, engine: Engine, on_disk: bool = False) -> Written:
-    """Run the query with an engine of polars and write its rows as ``form``, into memory or a temporary file."""
-    if not on_disk:
+class Files:
+    """New temporary files for outputs; a context, after which only those that were kept are there.
+
+    What is written may have to be written once more, or fail half-way: none of it may stay on the function's disk.
+    """
+
+    def __init__(self) -> None:
+        self._made: set[Path] = set()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Delete what was not kept."""
+        for path in self._made:
+            path.unlink()
+
+    def new(self) -> Path:
+        """Make an empty file."""
+        descriptor, name = tempfile.mkstemp(prefix="table-")
+        os.close(descriptor)
+        self._made.add(Path(name))
+        return Path(name)
+
+    def keep(self, bodies: Iterable[bytes | Path]) -> None:
+        """Leave the files that are among ``bodies`` to the caller."""
+        self._made.difference_update(body for body in bodies if isinstance(body, Path))
+
+
+def write(query: pl.LazyFrame, form: str, engine: Engine, files: Files | None = None) -> Written:
+    """Run the query with an engine of polars and write its rows as ``form``, into memory or one of ``files``."""
+    if files is None:
         memory = io.BytesIO()
         rows = _sink(query, form, engine, memory)
         return Written(memory.getvalue(), rows)
-    descriptor, name = tempfile.mkstemp(prefix="table-")
-    os.close(descriptor)
-    path = Path(name)
-    try:
-        return Written(path, _sink(query, form, engine, path))
-    except BaseException:
-        path.unlink()
-        raise
+    path = files.new()
+    return Written(path, _sink(query, form, engine, path))
 
 
 def _sink(query: pl.LazyFrame, form: str, engine: Engine, target: io.BytesIO | Path) -> int:

@@ -16,7 +16,7 @@ import pytest
 from functions.table_transform.content import unpack_beginning, unpacked
 from functions.table_transform.errors import EmptyTable, InvalidRows, UnreadableTable
 from functions.table_transform.operation import OPERATION
-from functions.table_transform.output import write
+from functions.table_transform.output import Files, write
 from functions.table_transform.spool import Content, Scratch
 from itemkit import InvalidJob, PermanentError
 from tests.functions.hostile_tables import arrow_with, billion_laughs, external_entity, zip_of_many, zipped, zstd
@@ -293,9 +293,10 @@ class TestOutput:
     def test_a_file_holds_what_memory_would(self, form: str, count: int) -> None:
         frame = pl.DataFrame({"a": range(count)}, schema={"a": pl.Int64}).lazy()
 
-        held, filed = write(frame, form, "streaming"), write(frame, form, "streaming", on_disk=True)
+        with Files() as files:
+            held, filed = write(frame, form, "streaming"), write(frame, form, "streaming", files)
 
-        assert isinstance(filed.body, Path)
-        assert filed.body.read_bytes() == held.body
-        filed.body.unlink()
+            assert isinstance(filed.body, Path)
+            assert filed.body.read_bytes() == held.body
+        assert not filed.body.exists()
         assert held.rows == filed.rows == count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +232,25 @@ class TestFiles:
         monkeypatch.setattr(Scratch.__init__, "__defaults__", (0, 1_000_000))
 
         assert rows(path) == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+    @pytest.mark.parametrize("options", [{}, {"drop_duplicates": True}, {"partition_by": ["a"]}])
+    @pytest.mark.parametrize("last", [b"y\n", b"\n\nx,1\n", b"2\n2\n"])
+    def test_only_outputs_are_left(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], last: bytes
+    ) -> None:
+        """Also where the rows turn out otherwise than they began, and are written once more."""
+        path = tmp_path / "table"
+        path.write_bytes(b"a,b\n" + b"1,x\n" * 200_000 + b"2," + last)
+        left = tmp_path / "left"
+        left.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(left))
+
+        try:
+            outputs = transform(path, **options).outputs
+        except InvalidRows:
+            outputs = []
+
+        assert set(left.iterdir()) == {output.body for output in outputs if isinstance(output.body, Path)}
 
     def test_with_a_fault(self, tmp_path: Path) -> None:
         path = tmp_path / "table"
