@@ -17,10 +17,12 @@ from typing import Self, TypeVar
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from functions.table_transform.spool import rows_at_once
+
 T = TypeVar("T")
 _ROW, _HASH = " row", " hash"
 # Of a piece that is laid aside, and the bytes of rows that stay in memory, as polars estimates them.
-_CELLS_A_PIECE, _FEWEST_ROWS, _MOST_ROWS = 1_000_000, 1_000, 100_000
+_CELLS_A_PIECE, _MOST_ROWS = 1_000_000, 100_000
 _BYTES_IN_MEMORY = 8 * 1024 * 1024
 # Keys that are compared at a time.
 _COMPARED_BYTES = 32 * 1024 * 1024
@@ -79,7 +81,7 @@ class Repeats:
     def _laid_aside(self, frame: pl.LazyFrame) -> Iterator[pl.Series]:
         """Lay the rows aside; yield the hashes of their keys."""
         in_memory = 0
-        at_once = max(_FEWEST_ROWS, min(_MOST_ROWS, _CELLS_A_PIECE // max(1, len(self._schema))))
+        at_once = rows_at_once(len(self._schema), _CELLS_A_PIECE, _MOST_ROWS)
         for rows in frame.collect_batches(chunk_size=at_once, maintain_order=True, engine="streaming"):
             yield _hashed(rows, self._keys)
             in_memory += int(rows.estimated_size())

@@ -13,6 +13,8 @@ from typing import Any, Literal, Self
 
 import polars as pl
 
+from functions.table_transform.spool import rows_at_once
+
 Engine = Literal["streaming", "in-memory"]
 CONTENT_TYPES: Mapping[str, str] = {
     "parquet": "application/vnd.apache.parquet",
@@ -26,7 +28,7 @@ _ZSTD_LEVEL = 2
 _GZIP_LEVEL = 6
 # Of a row group, which is in memory until it is written.
 _CELLS_AT_ONCE = 8_000_000
-_FEWEST_ROWS, _MOST_ROWS = 1_000, 100_000
+_MOST_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _sink(query: pl.LazyFrame, form: str, engine: Engine, target: io.BytesIO | P
     kind, _, packing = form.partition(".")
     packed: Any = {"compression": "gzip", "compression_level": _GZIP_LEVEL} if packing else {}
     if kind == "parquet":
-        at_once = max(_FEWEST_ROWS, min(_MOST_ROWS, _CELLS_AT_ONCE // max(1, len(query.collect_schema()))))
+        at_once = rows_at_once(len(query.collect_schema()), _CELLS_AT_ONCE, _MOST_ROWS)
         counted.sink_parquet(
             target, compression="zstd", compression_level=_ZSTD_LEVEL, row_group_size=at_once, engine=engine
         )

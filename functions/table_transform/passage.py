@@ -25,7 +25,7 @@ from functions.table_transform.columns import (
     undecided,
 )
 from functions.table_transform.errors import POLARS_FAULTS
-from functions.table_transform.spool import Content, whole_lines
+from functions.table_transform.spool import Content, rows_at_once, whole_lines
 
 _COUNTED_WHOLE = 128 * 1024 * 1024
 # As much as the processor's cache holds: larger pieces take twice the time.
@@ -37,7 +37,7 @@ _SAMPLE = 64 * 1024
 _SAMPLES = 4
 # Rows looked at together: each look has its cost, and they are in memory.
 _CELLS_AT_ONCE = 1_000_000
-_FEWEST_ROWS, _MOST_ROWS = 1_000, 50_000
+_MOST_ROWS = 50_000
 # Samples of so many cost more than they save.
 _MANY_COLUMNS = 1000
 # A character that separates nothing.
@@ -160,7 +160,7 @@ class Passage:
         """Yield the rows as polars asks for them; raises ValueError where a cell speaks against the guess."""
         names = [name for name in self.kinds if columns is None or name in columns or name in self._looked_at]
         run = _Run({name: self.kinds[name] for name in names}, self._given)
-        at_once = max(_FEWEST_ROWS, min(_MOST_ROWS, _CELLS_AT_ONCE // len(names)))
+        at_once = rows_at_once(len(names), _CELLS_AT_ONCE, _MOST_ROWS)
         cells_read = self._layout.cells.select(names)
         for cells in cells_read.collect_batches(chunk_size=at_once, maintain_order=True, engine="streaming"):
             typed = run.typed(cells, columns)

@@ -28,6 +28,8 @@ PIECE = 1024 * 1024
 # memory, with these 220, and no more time. It has no other switch for it.
 os.environ.setdefault("POLARS_CSV_CHUNK_SIZE", str(4 * PIECE))
 os.environ.setdefault("POLARS_NDJSON_CHUNK_SIZE", str(4 * PIECE))
+# Rows taken together, however wide: each turn has its own cost.
+_FEWEST_ROWS = 1_000
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -138,6 +140,11 @@ class Scratch:
     def _refuse_if_over(self, size: int, what: str) -> None:
         if size > self.most:
             raise UnreadableTable(f"{what} has more than {self.most:,} bytes: split it into smaller tables")
+
+
+def rows_at_once(columns: int, cells: int, most: int) -> int:
+    """Return how many rows of so many columns to take together: about ``cells`` in all, and no more than ``most``."""
+    return max(_FEWEST_ROWS, min(most, cells // max(1, columns)))
 
 
 def whole_lines(content: bytes, *, cut_off: bool) -> bytes:
