@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cloud import built, circles, keys, permissions, tools, wildcards
+from tests.cloud import built, circles, keys, permissions, stack, tools, wildcards
 from tests.cloud.stack import Candidate
 from tests.template import rules as template_rules
 from tests.template.application import ROOT
@@ -39,6 +39,7 @@ def workflows(candidate: Candidate) -> list[str]:
 
 
 RULES: dict[str, Rule] = {
+    "options": stack.undecided,
     "circular": circles.circular,
     "template": template,
     "workflows": workflows,
@@ -52,7 +53,11 @@ RULES: dict[str, Rule] = {
     "asl-validator": tools.asl_validator,
     "checkov": tools.checkov,
 }
-BUILT: dict[str, Callable[[], list[str]]] = {"artefacts": built.artefacts, "imports": built.imports}
+BUILT: dict[str, Callable[[], list[str]]] = {
+    "artefacts": built.artefacts,
+    "imports": built.imports,
+    "events": built.events,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,11 +24,16 @@ FULL = {
     "LoadTableArns": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/orders",
     "LoadTablePartitionKey": "id",
     "LoadTableSortKey": "day",
+    "ImageResizeReservedConcurrency": "100",
+    "TableTransformReservedConcurrency": "100",
+    "DynamodbLoadReservedConcurrency": "10",
     "DrainSchedule": "rate(15 minutes)",
     "DrainJob": '{"operation":"image-resize"}',
     "NotificationEmail": "runs@example.com",
     "NotificationTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:told",
+    "NotifyOn": "FAILURES",
     "UploadJob": '{"operation":"image-resize"}',
+    "UploadMinBytes": "1",
     "StreamToIncoming": "true",
     "KmsKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/ours",
     "BucketKmsKeyArns": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/theirs",
@@ -37,9 +42,11 @@ FULL = {
     "SecurityGroupIds": "sg-1",
     "VpcId": "vpc-1",
     "RouteTableIds": "rtb-1",
-    "ArchiveAfterDays": "90",
+    "ProcessedArchiveDays": "90",
     "ProcessedExpireDays": "365",
+    "RunsArchiveDays": "90",
     "RunsExpireDays": "365",
+    "Deployment": "CANARY",
 }
 # The same over buckets that are there already.
 EXISTING = FULL | {"ExistingInputBucket": "photos-in", "ExistingOutputBucket": "photos-out"}
@@ -59,8 +66,17 @@ _ARNS = {
     "AWS::SNS::Topic": ("TopicName", f"arn:aws:sns:{_HERE}:"),
     "AWS::SQS::Queue": ("QueueName", f"arn:aws:sqs:{_HERE}:"),
     "AWS::StepFunctions::StateMachine": ("StateMachineName", f"arn:aws:states:{_HERE}:stateMachine:"),
+    # To start a version or an alias, IAM asks for the machine.
+    "AWS::StepFunctions::StateMachineAlias": ("DeploymentPreference/StateMachineVersionArn", ""),
+    "AWS::StepFunctions::StateMachineVersion": ("StateMachineArn", ""),
 }
-_REF_IS_ARN = {"AWS::IAM::ManagedPolicy", "AWS::SNS::Topic", "AWS::StepFunctions::StateMachine"}
+_REF_IS_ARN = {
+    "AWS::IAM::ManagedPolicy",
+    "AWS::SNS::Topic",
+    "AWS::StepFunctions::StateMachine",
+    "AWS::StepFunctions::StateMachineAlias",
+    "AWS::StepFunctions::StateMachineVersion",
+}
 _PSEUDO = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
@@ -137,10 +153,16 @@ class Candidate:
 
 
 class Stack:
-    """Resources by logical id, without those whose condition does not hold; their properties are plain values."""
+    """Resources by logical id, without those whose condition does not hold; their properties are plain values.
+
+    Raises:
+        ValueError: a parameter is given that the template does not have, which CloudFormation refuses as well.
+    """
 
     def __init__(self, expanded: Json, parameters: Mapping[str, str]) -> None:
         declared = expanded.get("Parameters", {})
+        if unknown := sorted(parameters.keys() - declared.keys()):
+            raise ValueError(f"the template has no parameter {unknown[0]}: correct what stacks are given in {__file__}")
         self._written = expanded["Resources"]
         self._values = _PSEUDO | {name: _given(each, parameters.get(name)) for name, each in declared.items()}
         resolver = Resolver(
@@ -156,6 +178,10 @@ class Stack:
     def of_type(self, kind: str) -> list[tuple[str, Json]]:
         """Return logical id and properties of the resources of a type."""
         return [(name, each["Properties"]) for name, each in self.resources.items() if each["Type"] == kind]
+
+    def holds(self, condition: str) -> bool:
+        """Tell whether a condition of the template holds."""
+        return self._resolver.condition(condition)
 
     def arn(self, name: str) -> str:
         """Return the ARN of a resource."""
@@ -184,6 +210,16 @@ class Stack:
         if not attribute.endswith("Arn"):
             return own if attribute.endswith("Name") else f"{own}.{attribute}"
         return f"{prefix}{own}:*" if kind == "AWS::Logs::LogGroup" else prefix + own
+
+
+def undecided(candidate: Candidate) -> list[str]:
+    """Find conditions that hold in all stacks that are judged or in none: what depends on them is not looked at."""
+    stacks = (candidate.plain, candidate.full, candidate.existing)
+    return [
+        f"{name}: the same in every stack that is judged; give its parameter a value in {Path(__file__).name}"
+        for name in candidate.inlined.get("Conditions", {})
+        if len({stack.holds(name) for stack in stacks}) == 1
+    ]
 
 
 def at(value: Json, place: str) -> Json:

@@ -36,6 +36,9 @@ PICTURES = "Resources/ImageResizeFunction/Properties"
 MAP = "States/Process prefix"
 # What is broken, the rule that finds it, and what it says.
 FAULTS = {
+    "an option that no judged stack is given": (
+        template(put("Conditions/LinksRunbook", {"Fn::Equals": [{"Ref": "RunbookUrl"}, ""]})),
+        "options", "LinksRunbook"),
     "a machine that names itself in its own policy": (
         template(put(f"{START}/Resource", {"Ref": "ProcessStateMachine"})), "circular", "ProcessStateMachineRole"),
     "a machine that may not start its children": (

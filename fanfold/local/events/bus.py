@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import logging
 import time
 import uuid
@@ -102,6 +103,10 @@ def _leave_to_moto(rule: Any, targets: list[dict[str, Any]], event: dict[str, An
             _moto_send(one, dict(event), transform_input)
         except NotImplementedError:
             _log.info("nothing here delivers to %s", target["Arn"])
+        except json.JSONDecodeError as error:
+            # moto fills in a template before it looks where to, and takes what comes of it for one JSON value;
+            # EventBridge also takes lines of text. Whoever sent the event is not to hear of it.
+            _log.warning("an event for %s is lost: moto takes its text for JSON: %s", target["Arn"], error)
 
 
 def _as_told(event: dict[str, Any]) -> dict[str, Any]:
