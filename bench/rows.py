@@ -8,6 +8,7 @@ import os
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -125,8 +126,9 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 
 def facts(packages: Iterable[str]) -> dict[str, Any]:
-    """Return what the figures depend on: machine, Python, versions of ``packages``, load before the run."""
+    """Return what the figures depend on: date, machine, Python, versions of ``packages``, load before the run."""
     return {
+        "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} x {_processor()}",
         "system": platform.platform(),
         "python": platform.python_version(),

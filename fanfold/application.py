@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -137,7 +137,11 @@ class Serving:
 
 @contextmanager
 def on_this_machine(
-    stack: str, project: Path, serving: Serving = Serving(), parameters: Mapping[str, str] = MappingProxyType({})
+    stack: str,
+    project: Path,
+    serving: Serving = Serving(),
+    parameters: Mapping[str, str] = MappingProxyType({}),
+    beside: Iterable[Path] = (),
 ) -> Iterator[Application]:
     """Stand the application up behind an endpoint of our own, for as long as the context lasts.
 
@@ -146,21 +150,24 @@ def on_this_machine(
         project: the folder with ``template.yaml``.
         serving: how it is served.
         parameters: of the template, where they are not to have their defaults.
+        beside: templates of operations, each stood up as a stack of its own.
 
     Raises:
         EnvironmentFault: the packages of the ``local`` extra are missing.
-        UsageProblem: the template does not take the parameters.
+        UsageProblem: the template does not take the parameters, or one beside it has a fault.
     """
     try:
         # Not at the top: an installation without the ``local`` extra has none of it, and needs none of it on AWS.
         from fanfold.local.server import Endpoint  # noqa: PLC0415
         from fanfold.local.stack import StackError, deploy  # noqa: PLC0415
+        from fanfold.local.stack.beside import deploy_beside  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise EnvironmentFault(f"the local endpoint needs {error.name}: pip install 'fanfold[local]'") from error
     log_dir = serving.log_dir or project / LOGS
     with Endpoint(**vars(replace(serving, log_dir=log_dir))) as endpoint:
         try:
-            deploy(endpoint, project / "template.yaml", stack_name=stack, parameters=parameters)
+            stood = deploy(endpoint, project / "template.yaml", stack_name=stack, parameters=parameters)
+            deploy_beside(endpoint, stood, beside)
         except StackError as error:
             raise UsageProblem(str(error)) from error
         yield Application(endpoint.client, stack, endpoint.region)

@@ -41,7 +41,7 @@ class _Part(BaseModel):
 class PrefixSource(_Part):
     """Every object whose key begins with the prefix."""
 
-    prefix: str
+    prefix: str = Field(description="every object whose key begins with it, such as s3://bucket/2026-")
 
     @field_validator("prefix")
     @classmethod
@@ -52,8 +52,10 @@ class PrefixSource(_Part):
 class ManifestSource(_Part):
     """Every row of a manifest: CSV, TSV, JSON lines or a JSON array, also gzipped."""
 
-    manifest: str
-    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$')] | None = None
+    manifest: str = Field(description="every row of an object that ends in .csv .tsv .jsonl .json, or these with .gz")
+    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$')] | None = Field(
+        default=None, description="of the manifest; left out: a comma, in .tsv a tab"
+    )
 
     @field_validator("manifest")
     @classmethod
@@ -68,7 +70,7 @@ class ManifestSource(_Part):
 class ObjectsSource(_Part):
     """The objects named here."""
 
-    objects: Annotated[list[str], Field(min_length=1)]
+    objects: Annotated[list[str], Field(min_length=1)] = Field(description="the objects with these URIs")
 
     @field_validator("objects")
     @classmethod
@@ -83,11 +85,13 @@ _SOURCES: dict[str, type[_Part]] = {"prefix": PrefixSource, "manifest": Manifest
 class SelectRules(_Part):
     """Which items are wanted; see ``itemkit.select.Select``."""
 
-    suffix: list[str] | None = None
-    glob: str | None = None
-    min_bytes: Annotated[int, Field(ge=0)] | None = None
-    max_bytes: Annotated[int, Field(ge=0)] | None = None
-    modified_after: str | None = None
+    suffix: list[str] | None = Field(default=None, description="keys that end in one of these, such as .jpg")
+    glob: str | None = Field(default=None, description="keys that fit it: `*` within a folder, `**` across folders")
+    min_bytes: Annotated[int, Field(ge=0)] | None = Field(default=None, description="objects of so many bytes and more")
+    max_bytes: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="objects of so many bytes and fewer"
+    )
+    modified_after: str | None = Field(default=None, description="objects modified after this ISO 8601 instant")
 
     @field_validator("modified_after")
     @classmethod
@@ -103,42 +107,52 @@ class SelectRules(_Part):
 class Batch(_Part):
     """How many items a child gets; ``None``: what the operation says is good for it."""
 
-    items: Annotated[int, Field(ge=1, le=1000)] | None = None
+    items: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="items a Lambda invocation gets; left out: what the operation says is good for it"
+    )
 
 
 class Tolerate(_Part):
     """The share of items, in percent, that may fail before the run counts as failed and stops early."""
 
-    percent: Annotated[float, Field(ge=0, le=100)] = 25
+    percent: Annotated[float, Field(ge=0, le=100)] = Field(
+        default=25, description="share of items that may fail before the run is FAILED and stops early"
+    )
 
 
 class Split(_Part):
-    """Large CSV and JSON lines objects become parts that end with a row, each an item of its own.
+    """Large CSV and JSON lines objects become parts that end with a row, each an item of its own."""
 
-    Attributes:
-        bytes: size of a part, about.
-        above: objects of more bytes than this are split.
-        delimiter: of the CSV; ``None``: the commonest one in its header.
-    """
-
-    bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
-    above: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
-    delimiter: Annotated[str, Field(pattern=r"^[\t -!#-~]$")] | None = None
+    bytes: Annotated[int, Field(ge=1024)] = Field(default=64 * 1024 * 1024, description="size of a part, about")
+    above: Annotated[int, Field(ge=0)] = Field(
+        default=256 * 1024 * 1024, description="objects of more bytes than this become parts"
+    )
+    delimiter: Annotated[str, Field(pattern=r"^[\t -!#-~]$")] | None = Field(
+        default=None, description="of CSV; left out: the commonest of `,` `;` `|` and tab in the header"
+    )
 
 
 class Redshift(_Part):
     """Where Redshift copies the outputs from: a statement and a manifest are written, nothing is run."""
 
-    table: Annotated[str, Field(pattern=r"^[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*){0,2}$")]
-    iam_role: Annotated[str, Field(pattern=r"^(default|arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+)$")] = "default"
+    table: Annotated[str, Field(pattern=r"^[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*){0,2}$")] = Field(
+        description="the table of the COPY statement that is written beside the outputs, such as public.orders"
+    )
+    iam_role: Annotated[str, Field(pattern=r"^(default|arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+)$")] = Field(
+        default="default", description="the role that Redshift reads with; default is the cluster's own"
+    )
 
 
 class Load(_Part):
     """What is done with the outputs; the options of ``dynamodb`` are those of the operation dynamodb-load."""
 
-    dynamodb: dict[str, Any] | None = None
-    redshift: Redshift | None = None
-    concurrency: Annotated[int, Field(ge=1, le=1000)] = LOAD_CONCURRENCY
+    dynamodb: dict[str, Any] | None = Field(
+        default=None, description="load the tables a run wrote into DynamoDB; the options of dynamodb-load"
+    )
+    redshift: Redshift | None = Field(default=None, description="write what Redshift needs to COPY the outputs")
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=LOAD_CONCURRENCY, description="functions that load at once"
+    )
 
     @model_validator(mode="after")
     def _somewhere(self) -> Load:
@@ -162,17 +176,17 @@ def overlapping(one: str, other: str) -> bool:
 
 
 class OnDone(_Part):
-    """Where sources go after the run: what is below ``from`` keeps its path below it.
+    """Where sources go after the run: what is below ``from`` (``origin`` here) keeps its path below it."""
 
-    Attributes:
-        origin: the field ``from``; ``None``: the folder of the source, where that is a prefix.
-        move_source_to: for those whose outputs are there.
-        move_failed_to: for those that failed for good; ``None``: they stay.
-    """
-
-    origin: Folder | None = Field(default=None, alias="from")
-    move_source_to: Folder
-    move_failed_to: Folder | None = None
+    origin: Folder | None = Field(
+        default=None,
+        alias="from",
+        description="what is moved lies below it; left out: the source's folder, where that is a prefix",
+    )
+    move_source_to: Folder = Field(description="the folder for sources whose outputs are there")
+    move_failed_to: Folder | None = Field(
+        default=None, description="the folder for sources that failed for good; left out: they stay"
+    )
 
     @property
     def targets(self) -> dict[str, str]:
@@ -192,20 +206,33 @@ class OnDone(_Part):
 class Job(_Part):
     """The execution input of the workflow."""
 
-    operation: str
-    source: Source
-    select: SelectRules = SelectRules()
-    split: Split | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
-    destination: str | None = None
-    batch: Batch = Batch()
-    concurrency: Annotated[int, Field(ge=1, le=10_000)] = DEFAULT_CONCURRENCY
-    max_items: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
-    tolerate: Tolerate = Tolerate()
-    passes: Annotated[int, Field(ge=1, le=10)] = DEFAULT_PASSES
-    overwrite: bool = False
-    load: Load | None = None
-    on_done: OnDone | None = None
+    operation: str = Field(description="what to run")
+    source: Source = Field(
+        description="which objects: a prefix ending in /, a manifest's URI, or one of the forms below"
+    )
+    select: SelectRules = Field(default=SelectRules(), description="which of them are wanted; all rules together")
+    options: dict[str, Any] = Field(default_factory=dict, description="the operation's own options")
+    destination: str | None = Field(
+        default=None, description="where outputs go; left out: s3://OUTPUT_BUCKET/out/OPERATION/"
+    )
+    batch: Batch = Field(default=Batch(), description="how items are put together")
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=DEFAULT_CONCURRENCY, description="children (batches) at work at once"
+    )
+    max_items: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
+        default=None, description="stop after so many items of the source"
+    )
+    tolerate: Tolerate = Field(default=Tolerate(), description="how much may go wrong")
+    passes: Annotated[int, Field(ge=1, le=10)] = Field(
+        default=DEFAULT_PASSES,
+        description="how often items are mapped at most: what was deferred or lost comes again in smaller batches",
+    )
+    overwrite: bool = Field(
+        default=False, description="process again what is done, and replace objects Fanfold did not write"
+    )
+    split: Split | None = Field(default=None, description="map large CSV and JSON lines objects in parts of whole rows")
+    load: Load | None = Field(default=None, description="what is done with the tables a run wrote, once it succeeded")
+    on_done: OnDone | None = Field(default=None, description="where sources are moved to once they are done")
 
     @field_validator("operation")
     @classmethod

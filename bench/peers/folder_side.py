@@ -1,77 +1,78 @@
-"""Resizes every picture of a folder into another folder, with so many processes.
+"""Makes an output of every file of a folder in another folder, with so many processes.
 
-Run as ``folder_side.py pool|lithops|img2dataset SOURCE TARGET PROCESSES WIDTH``. The pool and Lithops call the very
-function that Fanfold calls; img2dataset has a resize of its own, by OpenCV.
+Run as ``folder_side.py pool|lithops|img2dataset SOURCE TARGET PROCESSES OPERATION OPTIONS``, with options as JSON. The
+pool and Lithops call the very function that Fanfold calls; img2dataset resizes alone, and by OpenCV.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+# Files handed to a process at a time.
+SHARE = 8
 
 
-def resize_file(target: str, width: int, path: str) -> None:
-    """Resize one file into a folder."""
-    if str(ROOT) not in sys.path:
-        sys.path.insert(0, str(ROOT))
-    from functions.image_resize.operation import resize  # noqa: PLC0415 - img2dataset's environment has none of it
-
-    (output,) = resize(Path(path).read_bytes(), width=width).outputs
-    (Path(target) / Path(path).name).write_bytes(output.body)
-
-
-def pool(source: Path, target: Path, processes: int, width: int) -> None:
-    """Map over the files with a bare process pool."""
-    paths = [str(path) for path in sorted(source.iterdir())]
-    with ProcessPoolExecutor(processes) as executor:
-        list(executor.map(partial(resize_file, str(target), width), paths, chunksize=8))
-
-
-def lithops(source: Path, target: Path, processes: int, width: int) -> None:
-    """Map over the files with Lithops on this machine; its workers import nothing of this script."""
-    import lithops as library  # noqa: PLC0415 - of its own environment
-
-    paths = [str(path) for path in sorted(source.iterdir())]
-    shares = [paths[start : start + 8] for start in range(0, len(paths), 8)]
-    config = {
-        "lithops": {"backend": "localhost", "storage": "localhost"},
-        "localhost": {"worker_processes": processes},
-    }
-    with library.FunctionExecutor(config=config, log_level="ERROR") as executor:
-        executor.map(_share, [(share, str(target), width, str(ROOT)) for share in shares])
-        executor.get_result()
-
-
-def _share(share: list[str], target: str, width: int, root: str) -> int:
-    """Resize some files, where only the arguments are known."""
+def make(share: Sequence[str], target: str, operation: str, options: dict[str, Any], root: str) -> int:
+    """Make the outputs of some files; imports all it needs, because Lithops carries nothing else along."""
+    import importlib  # noqa: PLC0415
     import sys as system  # noqa: PLC0415
     from pathlib import Path as Place  # noqa: PLC0415
 
     if root not in system.path:
         system.path.insert(0, root)
-    from functions.image_resize.operation import resize  # noqa: PLC0415
+    from itemkit import Item  # noqa: PLC0415
 
-    for path in share:
-        (output,) = resize(Place(path).read_bytes(), width=width).outputs
-        (Place(target) / Place(path).name).write_bytes(output.body)
+    module = importlib.import_module(f"functions.{operation.replace('-', '_')}.operation")
+    parsed = module.OPERATION.parse(options)
+    for path in map(Place, share):
+        item = Item(path.as_uri(), path.name, path.stat().st_size)
+        (output,) = module.OPERATION.process(item, path.read_bytes(), parsed).outputs
+        (Place(target) / module.OPERATION.names(path.name, parsed)[0]).write_bytes(output.body)
     return len(share)
 
 
-def img2dataset(source: Path, target: Path, processes: int, width: int) -> None:
+def pool(
+    shares: Sequence[Sequence[str]], target: Path, processes: int, operation: str, options: dict[str, Any]
+) -> None:
+    """Map over the files with a bare process pool."""
+    with ProcessPoolExecutor(processes) as executor:
+        made = partial(make, target=str(target), operation=operation, options=options, root=str(ROOT))
+        list(executor.map(made, shares))
+
+
+def lithops(
+    shares: Sequence[Sequence[str]], target: Path, processes: int, operation: str, options: dict[str, Any]
+) -> None:
+    """Map over the files with Lithops on this machine."""
+    import lithops as library  # noqa: PLC0415 - of its own environment
+
+    config = {
+        "lithops": {"backend": "localhost", "storage": "localhost"},
+        "localhost": {"worker_processes": processes},
+    }
+    with library.FunctionExecutor(config=config, log_level="ERROR") as executor:
+        executor.map(make, [(share, str(target), operation, options, str(ROOT)) for share in shares])
+        executor.get_result()
+
+
+def img2dataset(shares: Sequence[Sequence[str]], target: Path, processes: int, _: str, options: dict[str, Any]) -> None:
     """Have img2dataset read the files by ``file:`` URLs, shrink their longer side and write files."""
     from img2dataset import download  # noqa: PLC0415 - of its own environment
 
-    paths = sorted(source.iterdir())
+    paths = [Path(path) for share in shares for path in share]
     urls = target.parent / f"{target.name}.txt"
     urls.write_text("".join(f"{path.as_uri()}\n" for path in paths))
     download(
         url_list=str(urls),
         output_folder=str(target),
-        image_size=width,
+        image_size=options["width"],
         resize_mode="keep_ratio_largest",
         resize_only_if_bigger=True,
         encode_quality=80,
@@ -85,4 +86,7 @@ def img2dataset(source: Path, target: Path, processes: int, width: int) -> None:
 SIDES = {"pool": pool, "lithops": lithops, "img2dataset": img2dataset}
 
 if __name__ == "__main__":
-    SIDES[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+    side, source, target, processes, operation, options = sys.argv[1:]
+    paths = [str(path) for path in sorted(Path(source).iterdir())]
+    shares = [paths[start : start + SHARE] for start in range(0, len(paths), SHARE)]
+    SIDES[side](shares, Path(target), int(processes), operation, json.loads(options))

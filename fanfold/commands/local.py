@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from fanfold.application import LOGS, Serving, find_project, on_this_machine
+from fanfold.commands.parameters import Templates
 from fanfold.problems import UsageProblem
 from fanfold.story import say
 from fanfold.transfer import upload, upload_samples
@@ -30,6 +31,7 @@ def local(
         list[str] | None,
         typer.Option("--parameter", "-p", help="A parameter of template.yaml: NAME=VALUE, such as DrainSchedule=..."),
     ] = None,
+    template: Templates = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the functions' logs.")] = False,
 ) -> None:
     """Serve the application on this machine until Ctrl-C.
@@ -38,10 +40,11 @@ def local(
         fanfold local
         fanfold local --port 0 --data ./photos
         fanfold local -p 'DrainJob={"operation":"image-resize"}'
+        fanfold local --template my-operation/template.yaml
     """
     project = find_project()
     serving = Serving(host, port, logs or project / LOGS, lambda_concurrency, verbose)
-    with on_this_machine(stack, project, serving, _parameters(parameter or [])) as application:
+    with on_this_machine(stack, project, serving, _parameters(parameter or []), template or []) as application:
         count = upload(application, data) if data else upload_samples(application, project)
         url = application.client("s3").meta.endpoint_url
         say(f"input bucket    {application.input_bucket} ({count} files)")

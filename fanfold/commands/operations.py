@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from fanfold.application import Application, find_project, lambda_answer, on_aws, on_this_machine
-from fanfold.commands.parameters import Stack
+from fanfold.commands.parameters import Stack, Templates
 from fanfold.problems import EnvironmentFault, UsageProblem
 from fanfold.story import answer_json, out, tell
 
@@ -19,6 +19,7 @@ from fanfold.story import answer_json, out, tell
 def operations(
     name: Annotated[str | None, typer.Argument(help="One of them; all when none is named.")] = None,
     local: Annotated[bool, typer.Option("--local", help="Ask the operations of this checkout.")] = False,
+    template: Templates = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
     stack: Stack = "fanfold",
 ) -> None:
@@ -28,8 +29,10 @@ def operations(
         fanfold operations
         fanfold operations image-resize --local
     """
+    if template and not local:
+        raise UsageProblem("--template goes with --local: without it, the operations that are deployed answer")
     if local:
-        with on_this_machine(stack, find_project()) as application:
+        with on_this_machine(stack, find_project(), beside=template or []) as application:
             found = list(ask(application, name))
     else:
         found = list(ask(on_aws(stack), name))

@@ -49,3 +49,13 @@ Fields = Annotated[
     ),
 ]
 JobFile = Annotated[Path | None, typer.Option(help="The job as JSON instead; '-' reads it from stdin.")]
+
+# Operations that are no part of the application's template.
+Templates = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--template",
+        metavar="FILE",
+        help="A template with operations of yours, to stand beside template.yaml on this machine; can be given again.",
+    ),
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from fanfold import run as runs
 from fanfold.application import Application, Serving, find_project, on_aws, on_this_machine
-from fanfold.commands.parameters import Fields, JobFile, Operation, Options, Stack
+from fanfold.commands.parameters import Fields, JobFile, Operation, Options, Stack, Templates
 from fanfold.problems import Exit, UsageProblem
 from fanfold.story import answer_json, err, out, progress_bar, say, show_summary, step
 from fanfold.transfer import download, download_prefix
@@ -42,6 +43,7 @@ def run(
         Path | None,
         typer.Option(help="Copy summary, report and failures to this folder; of a directory, write the outputs there."),
     ] = None,
+    template: Templates = None,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait: print the run's name alone.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     stack: Stack = "fanfold",
@@ -51,16 +53,21 @@ def run(
     Examples:
         fanfold run image-resize s3://bucket/photos/ -o width=1024 --detach
         fanfold run ./photos --operation image-resize -o width=512 --to ./thumbs
+        fanfold run ./logs --operation mine --template mine/template.yaml --to ./out
     """
     wanted = read_job(job) if job else build_job(*split_words(words or [], operation), option or [], field or [])
     directory = find_directory(wanted, local=local)
+    if template and not directory:
+        raise UsageProblem(
+            "--template goes with a directory, not with S3: in AWS, 'sam deploy' stands it up beside the application"
+        )
     if detach:
         if directory or to:
             raise UsageProblem("--detach does not wait: it goes with neither a directory nor --to")
         out.print(start(on_aws(stack), wanted).rsplit(":", 1)[-1], markup=False)
         return
     if directory:
-        summary = run_directory(stack, wanted, directory, to)
+        summary = run_directory(stack, wanted, directory, to, template or [])
     else:
         application = on_aws(stack)
         summary = run_job(application, wanted)
@@ -119,11 +126,13 @@ def find_directory(job: dict[str, Any], *, local: bool) -> Path | None:
     return None
 
 
-def run_directory(stack: str, job: dict[str, Any], directory: Path, to: Path | None) -> dict[str, Any]:
+def run_directory(
+    stack: str, job: dict[str, Any], directory: Path, to: Path | None, templates: Sequence[Path] = ()
+) -> dict[str, Any]:
     """Run a job over a directory, in place, and return its summary.
 
     Raises:
-        UsageProblem: there is no good place for the outputs.
+        UsageProblem: there is no good place for the outputs, or one of the templates has a fault.
     """
     if to is None or "destination" in job:
         raise UsageProblem("say where the outputs of a directory go with --to DIRECTORY, and with nothing else")
@@ -137,7 +146,8 @@ def run_directory(stack: str, job: dict[str, Any], directory: Path, to: Path | N
     except OSError as error:
         raise UsageProblem(f"the directory {target} cannot be made: {error.strerror}") from error
     placed = {**job, "source": f"file://{directory}/", "destination": f"file://{target}/"}
-    with on_this_machine(stack, find_project(), Serving(directories=(directory, target))) as application:
+    serving = Serving(directories=(directory, target))
+    with on_this_machine(stack, find_project(), serving, beside=templates) as application:
         summary = run_job(application, placed, leavable=False)
         step(f"outputs in {target}")
         keep(application, summary, target / OWN / "runs", outputs=False)

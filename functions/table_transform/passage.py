@@ -239,7 +239,7 @@ class _Run:
 def _within(values: pl.Series, limit: float) -> bool:
     """Tell whether all of the numbers are below a limit and above its negative."""
     least, most = values.min(), values.max()
-    return least is None or most is None or (least > -limit and most < limit)  # type: ignore[operator]
+    return least is None or most is None or bool(least > -limit and most < limit)  # type: ignore[operator]
 
 
 def _longest(cells: pl.Series) -> int:

@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from functions.image_resize.formats import EFFORTS, ENCODINGS
 from functions.image_resize.naming import FIELDS
-from functions.image_resize.operation import OPERATION
 from functions.image_resize.source import FORMATS
 from tests.functions.pictures import SAMPLES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "image-resize.md").read_text()
-
-
-def shown(value: Any) -> str:
-    return {True: "`true`", False: "`false`", None: "", (): ""}.get(value, f"`{value}`")
-
-
-def option_rows() -> list[str]:
-    """Write the rows of the table of options from what the operation tells of itself."""
-    rows = []
-    for option in OPERATION.describe()["options"]:
-        between = f"{option['least']} to {option['most']}" if "least" in option else option["type"]
-        values = " ".join(f"`{choice}`" for choice in option.get("choices", ())) or between
-        several = "list of " if option["type"].startswith("a list") else ""
-        rows.append(f"| `{option['name']}` | {several}{values} | {shown(option['default'])} | {option['help']} |")
-    return rows
-
-
-def test_the_table_of_options_is_that_of_the_operation():
-    assert re.findall(r"^\| `\w+` \|.*\|.*\|.*\|$", PAGE.partition("## Names")[0], re.MULTILINE) == option_rows()
 
 
 def test_the_fields_of_names_are_those_of_the_code():

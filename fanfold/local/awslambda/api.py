@@ -64,8 +64,7 @@ class Api:
     def get_function(self, request: Request, name: str) -> Response:
         """Answer the settings of a function and where its code lies."""
         deployed = self._find(request, name)
-        location = deployed.config.task[0].source.as_uri() if deployed.config.task else ""
-        code = {"RepositoryType": "local", "Location": location}
+        code = {"RepositoryType": "local", "Location": deployed.function.staging.task.as_uri()}
         return _json({"Configuration": shape.configuration(deployed), "Code": code, "Tags": {}})
 
     def get_configuration(self, request: Request, name: str) -> Response:
@@ -85,10 +84,10 @@ class Api:
         deployed = self._find(request, name)
         body = _request("UpdateFunctionCode", request, name)
         _check_revision(deployed, body)
+        config = shape.changed_config(deployed.config, body)
         task, facts = self._lambda.unpack(self._archive(body))
-        config = replace(shape.changed_config(deployed.config, body), task=(task,))
         if not body.get("DryRun"):
-            deployed = self._lambda.deploy(config, facts, new=False)
+            deployed = self._lambda.deploy(replace(config, task=(task,)), facts, new=False)
         return _json(shape.configuration(deployed))
 
     def delete_function(self, request: Request, name: str) -> Response:

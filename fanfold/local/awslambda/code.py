@@ -51,10 +51,11 @@ def _check(archive: zipfile.ZipFile) -> None:
 
 
 def facts(mounts: tuple[Mount, ...]) -> CodeFacts:
-    """Return the size and the hash over all files of folders used where they lie."""
+    """Return the size and the hash over all files used where they lie."""
     size, digest = 0, hashlib.sha256()
     for mount in mounts:
-        for path in sorted(path for path in mount.source.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+        found = [mount.source] if mount.source.is_file() else mount.source.rglob("*")
+        for path in sorted(path for path in found if path.is_file() and path.suffix != ".pyc"):
             content = path.read_bytes()
             size += len(content)
             digest.update(str(mount.at / path.relative_to(mount.source)).encode() + b"\0" + content)

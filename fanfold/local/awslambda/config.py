@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 
 @dataclass(frozen=True)
 class Mount:
-    """A folder of the laptop seen at a place inside the function's file system.
+    """A folder or a file of the laptop seen at a place inside the function's file system.
 
     Attributes:
-        source: an existing folder.
+        source: an existing folder or file.
         at: where it appears, relative to the root it belongs to; ``.`` makes it that root.
     """
 
@@ -27,12 +27,13 @@ class FunctionConfig:
     Attributes:
         name: 1 - 64 letters, digits, ``-`` and ``_``.
         handler: dotted path of the module, then the function: ``functions.prepare.handler.handler``.
-        task: folders under LAMBDA_TASK_ROOT; nothing else of the laptop is importable from there.
+        task: folders and files under LAMBDA_TASK_ROOT; nothing else of the laptop is importable from there.
         layers: folders under ``/opt/python``, importable too.
         timeout: seconds an invocation may take.
         memory: MB; an environment whose own memory grows past it is killed, as in Lambda.
         environment: the function's own variables.
         role: the ARN the API shows; nothing is checked against it.
+        package_type: ``Zip``, or ``Image`` for what a Dockerfile copies into one; it is what the API shows.
     """
 
     name: str
@@ -46,3 +47,4 @@ class FunctionConfig:
     architecture: str = "x86_64"
     description: str = ""
     role: str = "arn:aws:iam::123456789012:role/local"
+    package_type: str = "Zip"

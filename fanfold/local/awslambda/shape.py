@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 
 _MEMORY = range(128, 10241)
 _TIMEOUT = range(1, 901)
+# What says which code runs, and how; of an image, its Dockerfile and its template do.
+_OF_CODE = frozenset({"Handler", "ImageConfig", "ImageUri", "Layers", "Runtime", "S3Bucket", "ZipFile"})
 
 
 def configuration(deployed: Deployed) -> dict[str, Any]:
     """Return the FunctionConfiguration object."""
     config = deployed.config
+    code = {"Runtime": config.runtime, "Handler": config.handler}
+    image = {"ImageConfigResponse": {"ImageConfig": {"Command": [config.handler]}}}
     return {
         "FunctionName": config.name,
         "FunctionArn": deployed.function.arn,
-        "Runtime": config.runtime,
         "Role": config.role,
-        "Handler": config.handler,
         "CodeSize": deployed.code.size,
         "CodeSha256": deployed.code.sha256,
         "Description": config.description,
@@ -43,11 +45,11 @@ def configuration(deployed: Deployed) -> dict[str, Any]:
         "RevisionId": deployed.revision,
         "State": "Active",
         "LastUpdateStatus": "Successful",
-        "PackageType": "Zip",
+        "PackageType": config.package_type,
         "Architectures": [config.architecture],
         "EphemeralStorage": {"Size": 512},
         "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{config.name}"},
-    }
+    } | (image if config.package_type == "Image" else code)
 
 
 def check(operation: str, body: Mapping[str, Any]) -> None:
@@ -59,6 +61,8 @@ def check(operation: str, body: Mapping[str, Any]) -> None:
 
 def new_config(body: Mapping[str, Any]) -> FunctionConfig:
     """Read a CreateFunction request; the code is added by the caller."""
+    if body.get("PackageType") == "Image":
+        raise invalid("Images do not run here: deploy a template whose Metadata names a Dockerfile, or upload a zip.")
     if "Handler" not in body or "Runtime" not in body:
         raise invalid("A function made of an archive needs a Runtime and a Handler.")
     name = naming.parse(str(body["FunctionName"])).name
@@ -68,6 +72,8 @@ def new_config(body: Mapping[str, Any]) -> FunctionConfig:
 
 def changed_config(config: FunctionConfig, body: Mapping[str, Any]) -> FunctionConfig:
     """Return ``config`` with what the request sets; raises ServiceError (InvalidParameterValueException)."""
+    if config.package_type == "Image" and (given := sorted(_OF_CODE & body.keys())):
+        raise invalid(f"{config.name} was made from a Dockerfile, not with {given[0]}: deploy its template again.")
     changed = replace(
         config,
         handler=str(body.get("Handler", config.handler)),

@@ -34,5 +34,5 @@ def _mount(mounts: tuple[Mount, ...], root: Path) -> None:
     for mount in mounts:
         target = root / mount.at
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(mount.source.resolve(strict=True), target_is_directory=True)
+        target.symlink_to(mount.source.resolve(strict=True), target_is_directory=mount.source.is_dir())
     root.mkdir(parents=True, exist_ok=True)

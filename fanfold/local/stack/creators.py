@@ -18,6 +18,7 @@ from fanfold.local.protocol import ServiceError
 from fanfold.local.schedules import timetable
 from fanfold.local.server import Endpoint
 from fanfold.local.stack import kinds
+from fanfold.local.stack.dockerfile import read_image
 from fanfold.local.stack.errors import StackError
 from fanfold.local.stack.identity import Identity
 from fanfold.local.stack.scope import Scope
@@ -136,11 +137,18 @@ class Creators:
             self._endpoint.schedules.put(identity.name, times, start)
 
     def _function(self, identity: Identity, properties: Mapping[str, Any]) -> None:
+        package_type = properties.get("PackageType", "Zip")
+        handler, task = (
+            self._image(identity, properties)
+            if package_type == "Image"
+            else (properties["Handler"], (self._task(identity, properties),))
+        )
         self._endpoint.functions.put(
             FunctionConfig(
                 name=identity.name,
-                handler=properties["Handler"],
-                task=(self._task(identity, properties),),
+                handler=handler,
+                task=task,
+                package_type=package_type,
                 layers=self._layers(properties.get("Layers", [])),
                 timeout=int(properties.get("Timeout", 3)),
                 memory=int(properties.get("MemorySize", 128)),
@@ -153,6 +161,28 @@ class Creators:
                 role=properties["Role"],
             )
         )
+
+    def _image(self, identity: Identity, properties: Mapping[str, Any]) -> tuple[str, tuple[Mount, ...]]:
+        """Return handler and files of a function whose image `sam build` would make of a Dockerfile."""
+        build = self._scope.metadata(identity.logical_id)
+        if not {"Dockerfile", "DockerContext"} <= build.keys():
+            raise StackError(
+                f"{identity.logical_id}: images do not run here, only the code a Dockerfile copies into one: name that "
+                "in Metadata (Dockerfile, DockerContext), as `sam build` wants it, or give the function a CodeUri"
+            )
+        context = self._template.folder / str(build["DockerContext"])
+        try:
+            image = read_image(context / str(build["Dockerfile"]), context)
+        except StackError as error:
+            raise StackError(f"{identity.logical_id}: {error}") from error
+        config = properties.get("ImageConfig", {})
+        command = config.get("Command", image.command)
+        if config.keys() - {"Command"} or len(command) != 1:
+            raise StackError(
+                f"{identity.logical_id}: name the handler, and nothing else, in Command of ImageConfig or in CMD of "
+                "the Dockerfile: here AWS's base image for Python starts it, in its own working directory"
+            )
+        return command[0], image.task
 
     def _task(self, identity: Identity, properties: Mapping[str, Any]) -> Mount:
         """Mount a function's folder where `sam build` puts it: below its parent packages."""

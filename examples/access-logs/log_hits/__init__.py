@@ -1,0 +1,1 @@
+"""log-hits: web access logs go through a program of their own, which counts."""
