@@ -35,6 +35,9 @@ local: $(READY) ## serve the application on 127.0.0.1:4570 for the AWS CLI and b
 test: $(READY) ## run all tests
 	$(BIN)/pytest -n $(WORKERS)
 
+e2e: $(READY) ## run whole programs from a shell: the README's commands, the examples, the command line on a terminal
+	$(BIN)/pytest -m e2e -n $(WORKERS) --dist loadfile
+
 slow: $(READY) ## run the tests that take minutes: large sizes, such as a drain of 5,000 files, and the benchmarks' own
 	$(BIN)/pytest -m slow -n $(WORKERS)
 
@@ -58,7 +61,7 @@ ASL := $(LINT)/.asl-validator
 
 lint-cloud: $(CHECKOV) $(ASL) ## review template, workflows and artefacts as AWS would
 	$(BIN)/python -m tests.cloud.lint
-	$(BIN)/pytest -m cloud -n $(WORKERS) tests/cloud
+	$(BIN)/pytest -m cloud -n $(WORKERS) tests/cloud tests/template/test_build.py
 
 $(CHECKOV): requirements-lint.txt $(READY)
 	@mkdir -p $(LINT)
@@ -122,4 +125,4 @@ lock: $(READY) ## resolve all requirements anew
 clean: ## remove what was made
 	rm -rf .venv .aws-sam .fanfold .hypothesis .mypy_cache .pytest_cache .ruff_cache build out *.egg-info
 
-.PHONY: help setup run local test slow check docs lint-cloud bench fuzz browser format build sample lock clean
+.PHONY: help setup run local test e2e slow check docs lint-cloud bench fuzz browser format build sample lock clean

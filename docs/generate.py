@@ -33,12 +33,12 @@ COLUMNS = 80
 # Benchmarks, and the beginning of a row.
 HEADLINES = (
     ("images", r"^12 MP JPEG at 512 against naive"),
-    ("images", r"at 256, 512 and 1024 against naive"),
+    ("images", r"256 \+ 512 \+ 1024 against naive"),
     ("laptop", r"pictures of .* against pool"),
     ("laptop", r"pictures of .* against lithops"),
     ("laptop", r"pictures of .* against img2dataset"),
-    ("tables", r"^CSV of 100 MB to Parquet, against pandas"),
-    ("tables", r"^CSV of 100 MB to Parquet, against duckdb"),
+    ("tables", r"^CSV of 10. MB to Parquet, against pandas"),
+    ("tables", r"^CSV of 10. MB to Parquet, against duckdb"),
     ("tables", r"compacted$"),
     ("tables", r"into DynamoDB"),
     ("fold", r"^fold: "),
@@ -156,7 +156,7 @@ def benchmark(name: str | None) -> str:
     ]
     packages = ", ".join(f"{package} {version}" for package, version in about["packages"].items())
     facts = f"{about['date']}, {about['machine']}, Python {about['python']}, {packages}."
-    return f"{table(('', 'ours', 'peer', 'times better', 'target'), rows)}\n\n{facts}"
+    return f"{table(('', 'ours', 'peer', 'times better', 'target'), rows)}\n\n{facts}{about.get('runs', '')}"
 
 
 def headlines(_: str | None) -> str:

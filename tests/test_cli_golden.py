@@ -19,6 +19,8 @@ from tests.terminal import Terminal
 from tests.test_cli import environment, images, own
 from tests.waiting import until
 
+pytestmark = pytest.mark.e2e
+
 GOLDEN = Path(__file__).parent / "golden"
 WIDTHS = 80, 140
 # What differs from run to run, and what stands for it. Of names and dates the length stays, lines break where they did.

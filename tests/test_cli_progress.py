@@ -17,6 +17,8 @@ from tests.terminal import Terminal
 from tests.test_cli import call, environment
 from tests.waiting import until
 
+pytestmark = pytest.mark.e2e
+
 BAR, COLOUR = "━━━", re.compile(r"\x1b\[[\d;]*3\d[\d;]*m")
 QUESTION = r"\[l\]eave it running, \[s\]top it, or go on \[w\]atching\?"
 

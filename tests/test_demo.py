@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import PROJECT
+
+pytestmark = pytest.mark.e2e
 
 
 def test_the_demo_comes_to_the_expected_ledgers_and_leaves_everything(tmp_path):

@@ -167,7 +167,9 @@ def test_an_object_with_much_metadata_fails_without_more_than_s3_takes(cloud):
 
 
 @pytest.mark.skipif(not PROC.is_dir(), reason="the function's process is found by /proc")
-@pytest.mark.parametrize("count", [300, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "count", [pytest.param(300, marks=pytest.mark.e2e), pytest.param(1000, marks=pytest.mark.slow)]
+)
 def test_objects_of_which_a_killed_function_had_moved_some(cloud, count):
     names = [f"{number:04}.txt" for number in range(count)]
     job = bring(cloud, f"many-{count}", "return done(body)", names) | {"batch": {"items": 100}}

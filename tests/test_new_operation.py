@@ -17,6 +17,8 @@ from fanfold.problems import EnvironmentFault, UsageProblem
 from fanfold.scaffold import LONGEST_NAME, OperationName, add_operation, with_entry
 from tests.conftest import PROJECT
 
+pytestmark = pytest.mark.e2e
+
 BIN = Path(sys.executable).parent
 TEMPLATE = (PROJECT / "template.yaml").read_text()
 

@@ -13,6 +13,8 @@ import pytest
 from tests.conftest import PROJECT, Cloud
 from tests.test_cli import BIN, environment, images, own
 
+pytestmark = pytest.mark.e2e
+
 # Of uv, that the packages of other environments are taken from its cache.
 QUIET = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **{
     name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_", "SSL_", "HTTP"))}}  # fmt: skip

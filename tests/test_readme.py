@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from itemkit.job import parse_job
 from tests.conftest import PROJECT, Cloud, serving
 from tests.test_cli import BIN, environment
 from tests.test_cli_runs import slow
@@ -76,7 +77,9 @@ def test_all_blocks_are_those_that_are_run_here():
 
 def test_the_first_command_is_the_demo_and_its_output_what_the_demo_expects():
     """``tests/test_demo.py`` runs what this finds."""
-    said = subprocess.run(["make", "-n", "run"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    command = ["make", "--dry-run", "--no-print-directory", "run"]
+    apart = {"PATH": os.environ["PATH"]}  # from the make that may have called this
+    said = subprocess.run(command, cwd=PROJECT, env=apart, capture_output=True, text=True, check=True).stdout
     items = json.loads((PROJECT / "sample_data/expected/images.json").read_text())["items"]
 
     assert BLOCKS["make"] == "make run\n"
@@ -100,6 +103,7 @@ def test_it_is_deployed():
     )
 
 
+@pytest.mark.e2e
 def test_a_function_runs_alone():
     if (
         shutil.which("docker") is None
@@ -111,6 +115,24 @@ def test_a_function_runs_alone():
     assert done.returncode == 0, done.stderr
 
 
+def test_the_job_is_one():
+    (shown,) = (block for kind, block in FENCES if kind == "json")
+
+    assert parse_job(json.loads(shown)).operation == "table-transform"
+
+
+def test_the_cost_is_that_of_the_page_about_it():
+    """``tests/test_planning.py`` works the page out."""
+    rows = re.findall(r"^\| (.*) \|$", (PROJECT / "docs/cost.md").read_text(), re.MULTILINE)
+    cells = {row.split(" | ")[0]: row.replace("*", "").split(" | ")[1:] for row in rows}
+    states, functions, requests, _, total = cells["50 a child, EXPRESS"]
+    told = README.split("## What it costs")[1].split("## ")[0]
+
+    assert f"**${total}**, of which S3 requests are {requests}, Lambda {functions}, Step Functions {states}." in told
+    assert f"make it ${float(cells['1 a child, STANDARD'][-1]):.0f}." in told
+
+
+@pytest.mark.e2e
 def test_pictures_are_copied_and_a_run_is_started(laptop, folder):
     _, copy, start = (
         line.replace("ACCOUNT", "123456789012").replace("REGION", "us-east-1") for line in commands(BLOCKS["sam"])
@@ -123,6 +145,7 @@ def test_pictures_are_copied_and_a_run_is_started(laptop, folder):
     ended(laptop, json.loads(started.stdout)["executionArn"].rpartition(":")[2])
 
 
+@pytest.mark.e2e
 def test_the_commands_in_their_order(laptop, folder):
     laptop.put("incoming/one.jpg", (PROJECT / "sample_data/images/orientation-1.jpg").read_bytes())
     run = ""
@@ -141,6 +164,7 @@ def test_the_commands_in_their_order(laptop, folder):
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.e2e
 def test_directories_of_this_machine(laptop, folder):
     shutil.copytree(PROJECT / "sample_data/images/album", folder / "photos")
 
@@ -151,6 +175,7 @@ def test_directories_of_this_machine(laptop, folder):
     assert {path.relative_to(folder / "thumbs") for path in (folder / "thumbs").rglob("*.jpg")} == pictures != set()
 
 
+@pytest.mark.e2e
 def test_an_operation_is_made(laptop, folder):
     """``tests/test_new_operation.py`` tells that it is green and runs."""
     project = folder / "project"
@@ -164,6 +189,7 @@ def test_an_operation_is_made(laptop, folder):
     assert (project / "functions/word_count/operation.py").is_file()
 
 
+@pytest.mark.e2e
 def test_the_aws_cli_on_a_laptop(laptop, folder):
     exports, lines = [], []
     for line in commands(BLOCKS["export"]):

@@ -17,6 +17,8 @@ from PIL import Image
 
 from tests.conftest import PROJECT
 
+pytestmark = pytest.mark.e2e
+
 HOSTILE = (
     "plain.jpg",
     "-rf.jpg",

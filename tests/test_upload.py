@@ -156,7 +156,9 @@ def test_an_upload_is_processed_and_moved(endpoint):
     assert place.undelivered() == []
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "count", [12, pytest.param(40, marks=pytest.mark.e2e), pytest.param(200, marks=pytest.mark.slow)]
+)
 def test_uploads_whose_events_come_twice_and_out_of_order(endpoint, count):
     place = Place(endpoint, TO_UPPER_CASE)
     texts = {f"{number:03}.txt": f"text {number}" for number in range(count)}

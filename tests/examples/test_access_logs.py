@@ -266,6 +266,7 @@ def found_in(path: Path) -> Counter[tuple[str, str, str]]:
     return Counter({(row["hour"], row["status"], what): int(row[what]) for row in rows for what in ("hits", "bytes")})
 
 
+@pytest.mark.e2e
 def test_the_example_counts_every_log_but_the_damaged_two(tmp_path: Path) -> None:
     done = subprocess.run(
         [EXAMPLE / "run", tmp_path / "out"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
@@ -304,6 +305,7 @@ def total_by_status(counts: dict[str, Counter[tuple[str, str, str]]]) -> dict[st
     return dict(total)
 
 
+@pytest.mark.e2e
 def test_a_run_without_awk_is_refused_before_any_log_is_read(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs/a.log").write_text(line())
@@ -325,6 +327,7 @@ def test_a_run_without_awk_is_refused_before_any_log_is_read(tmp_path: Path) -> 
     assert not list((tmp_path / "hits").glob("*.csv"))
 
 
+@pytest.mark.e2e
 def test_the_image_is_built_where_there_is_a_container_engine(tmp_path: Path) -> None:
     engine = next((name for name in ("docker", "podman") if shutil.which(name)), None)
     if engine is None or subprocess.run([engine, "info"], capture_output=True, check=False).returncode:

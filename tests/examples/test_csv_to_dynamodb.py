@@ -10,6 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import PROJECT
 
 RUN = PROJECT / "examples" / "csv-to-dynamodb" / "run"
@@ -43,6 +45,7 @@ def held(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(item.pop("customer"), item.pop("order_id")): item for item in items}
 
 
+@pytest.mark.e2e
 def test_orders_are_in_the_table_once_with_all_their_digits(tmp_path):
     done = subprocess.run([RUN, tmp_path], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
 

@@ -42,6 +42,7 @@ def delivered(folder: Path) -> dict[int, dict[str, object]]:
     return wanted
 
 
+@pytest.mark.e2e
 def test_raw_orders_become_a_lake_and_what_is_done_is_skipped(tmp_path):
     done = subprocess.run([RUN, tmp_path], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
 

@@ -267,6 +267,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Comp
     return out, done
 
 
+@pytest.mark.e2e
 def test_the_run_makes_radargrams_a_catalogue_and_a_ledger(ran):
     out, done = ran
     assert done.returncode == 0, done.stdout + done.stderr
@@ -286,6 +287,7 @@ def test_the_run_makes_radargrams_a_catalogue_and_a_ledger(ran):
         assert (picture.mode, picture.width, picture.text["Source"]) == ("L", 2 * simulate.FRAMES, simulate.DATA_SET)
 
 
+@pytest.mark.e2e
 def test_the_catalogue_holds_what_was_drawn(ran):
     out, _ = ran
     (table,) = out.glob("catalogue/*/*.parquet")

@@ -7,6 +7,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+import pytest
 from PIL import Image, ImageOps
 
 from tests.conftest import PROJECT
@@ -37,6 +38,7 @@ def greys(path: Path) -> bytes:
         return ImageOps.exif_transpose(image).convert("L").resize((3, 4), Image.Resampling.BOX).tobytes()
 
 
+@pytest.mark.e2e
 def test_uploads_become_thumbnails_once_and_move(tmp_path):
     done = subprocess.run([RUN, tmp_path], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
 

@@ -167,7 +167,9 @@ def types(bodies: dict[str, bytes]) -> dict[str, str]:
     return {name: (told(record) or ("resized",))[0] for name, record in run(bodies)[0].items()}
 
 
-@pytest.mark.parametrize("megabytes", [512, pytest.param(1769, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "megabytes", [pytest.param(512, marks=pytest.mark.e2e), pytest.param(1769, marks=pytest.mark.slow)]
+)
 def test_bombs_are_bounded(megabytes: int, tmp_path: Path):
     for name, (make, _) in BOMBS.items():
         (tmp_path / name).write_bytes(make())

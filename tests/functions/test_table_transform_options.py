@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -222,15 +221,3 @@ class TestRefused:
             drop_duplicates=["id"],
             partition_by=["ordered"],
         )
-
-
-def test_the_table_of_the_documentation_has_every_option() -> None:
-    described = OPERATION.describe()["options"]
-    documented = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", DOCS.read_text(), re.M))
-
-    expected = {each["name"]: f"{each['help']} | {shown(each['default'])}" for each in described}
-    assert documented == expected
-
-
-def shown(default: Any) -> str:
-    return "" if default in (None, ()) else f"`{json.dumps(default)}`"

@@ -39,6 +39,8 @@ SHOUTING = """
 from dataclasses import dataclass
 from itemkit import Operation, Output, Result, lambda_handler
 
+pytestmark = pytest.mark.e2e
+
 @dataclass(frozen=True)
 class Options:
     pass

@@ -14,6 +14,7 @@ from tests.template.building import NoWay, sam_build
 LIBRARY = Path("ItemkitLayer/python/wrapt/wrappers.so")
 
 
+@pytest.mark.cloud
 def test_sam_builds_what_lambda_can_import(tmp_path):
     try:
         done = sam_build(tmp_path)
