@@ -48,7 +48,8 @@ def drawing(found: dict[str, Any], name: str) -> str:
     scale = _BARS / max([1.0, *map(better, rows)])
     for place, row in enumerate(rows):
         y, times = _TOP + _ROW * place, better(row)
-        label = f"{row['what']} ({row['against']})"
+        what = f"{row['what']}, SSIM" if row["unit"] == "SSIM" else row["what"]
+        label = f"{what} ({row['against']})"
         _add(root, "text", x=_LABELS - 8, y=y + 19, fill=_INK, **{"text-anchor": "end"}).text = label
         colour = _MISSED if row["met"] is False else _GOOD
         _add(root, "rect", x=_LABELS, y=y + 5, width=round(times * scale, 1), height=_ROW - 10, fill=colour)

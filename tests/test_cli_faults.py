@@ -20,6 +20,8 @@ from fanfold.faults import explain
 from tests.conftest import PROJECT, Cloud
 from tests.test_cli import call, environment
 
+pytestmark = pytest.mark.e2e
+
 BARE = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"}
 KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
 

@@ -10,6 +10,8 @@ from tests.brought import bring
 from tests.conftest import PROJECT, Cloud
 from tests.test_cli import call, images, own
 
+pytestmark = pytest.mark.e2e
+
 TIME = "Lambda: duration, arm64", "Step Functions: EXPRESS duration"
 
 

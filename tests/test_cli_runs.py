@@ -13,6 +13,8 @@ from tests.conftest import Cloud
 from tests.test_cli import call, images, own
 from tests.waiting import until
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(scope="module")
 def failing(cloud: Cloud) -> str:

@@ -180,7 +180,7 @@ def test_what_is_dropped_is_processed_and_moved(circle, count):
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(500, marks=pytest.mark.e2e), pytest.param(5_000, marks=pytest.mark.slow)]
+    "count", [pytest.param(500, marks=pytest.mark.slow), pytest.param(5_000, marks=pytest.mark.slow)]
 )
 def test_many_are_drained_while_more_arrive(circle, count):
     """Compacted, so that the endpoint has four requests an object to answer and not eight."""

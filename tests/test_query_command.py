@@ -20,6 +20,8 @@ from itemkit.record import Record
 from tests.conftest import PROJECT, Cloud
 from tests.test_cli import call
 
+pytestmark = pytest.mark.e2e
+
 CATALOG = analysis.read_catalog(PROJECT / "template.yaml")
 RUN = "analysed"
 

@@ -176,13 +176,13 @@ def places_in(text: str) -> list[str]:
 def documents(tree: Tree) -> list[str]:
     """Find commands, targets and files that a document names and nobody made."""
     commands = set(typer.main.get_command(app).commands)
-    targets = set(re.findall(r"^([a-z-]+):(?!=)", tree.get("Makefile", ""), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):(?!=)", tree.get("Makefile", ""), re.MULTILINE))
     found = []
     for path, text in tree.items():
         if path.endswith(".md"):
             code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))
             found += unknown(path, "fanfold", set(re.findall(r"\bfanfold ([a-z][a-z-]*)", code)) - commands)
-            found += unknown(path, "make", set(re.findall(r"\bmake ([a-z][a-z-]*)", code)) - targets)
+            found += unknown(path, "make", set(re.findall(r"\bmake ([a-z][a-z0-9-]*)", code)) - targets)
             links = set(re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", text))
             found += [f"{path}: no file {link}" for link in sorted(links) if not linked(path, link).exists()]
     return found

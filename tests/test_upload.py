@@ -157,7 +157,7 @@ def test_an_upload_is_processed_and_moved(endpoint):
 
 
 @pytest.mark.parametrize(
-    "count", [12, pytest.param(40, marks=pytest.mark.e2e), pytest.param(200, marks=pytest.mark.slow)]
+    "count", [12, pytest.param(40, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.slow)]
 )
 def test_uploads_whose_events_come_twice_and_out_of_order(endpoint, count):
     place = Place(endpoint, TO_UPPER_CASE)

@@ -17,6 +17,8 @@ from fanfold.local.stack import Stack, StackError
 from fanfold.local.stack.beside import deploy_beside
 from tests.conftest import PROJECT, serving
 
+pytestmark = pytest.mark.e2e
+
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
 Parameters:
@@ -38,8 +40,6 @@ Resources:
 SHOUTING = """
 from dataclasses import dataclass
 from itemkit import Operation, Output, Result, lambda_handler
-
-pytestmark = pytest.mark.e2e
 
 @dataclass(frozen=True)
 class Options:
