@@ -85,11 +85,13 @@ class Work:
 
     Attributes:
         source: the folder; its files have one output each.
+        extension: of the outputs; img2dataset writes tables beside its pictures.
         sides: which sides can.
         targets: by side.
     """
 
     source: Path
+    extension: str
     operation: str
     options: Mapping[str, Any]
     sides: tuple[str, ...] = ()
@@ -192,7 +194,7 @@ def resizing(sizes: Sizes, sides: Sides) -> Iterator[Row]:
     source = sides.folder / "pictures"
     megabytes = _write_pictures(source, sizes) / 1e6
     what = f"{sizes.pictures} pictures of {sizes.size[0] * sizes.size[1] / 1e6:.3g} MP ({megabytes:.0f} MB) to "
-    work = Work(source, "image-resize", {"width": sizes.width}, ("pool", "lithops", "img2dataset"), TARGETS)
+    work = Work(source, ".jpg", "image-resize", {"width": sizes.width}, ("pool", "lithops", "img2dataset"), TARGETS)
     yield from sides.compared(work, f"{what}{sizes.width}", "pictures/s", sizes.rounds)
 
 
@@ -201,7 +203,7 @@ def transforming(sizes: Sizes, sides: Sides) -> Iterator[Row]:
     source = sides.folder / "tables"
     source.mkdir()
     write_small(source, sizes.tables, 100_000)
-    work = Work(source, "table-transform", {"sql": SQL}, ("pool", "lithops"))
+    work = Work(source, ".parquet", "table-transform", {"sql": SQL}, ("pool", "lithops"))
     yield from sides.compared(work, f"{sizes.tables} CSVs of 100 kB to Parquet", "tables/s", sizes.rounds)
 
 
@@ -209,7 +211,7 @@ def starting(sizes: Sizes, folder: Path) -> Row:
     """Return the row of what the command takes over a single picture."""
     source = folder / "one"
     _write_pictures(source, replace(sizes, pictures=1))
-    work = Work(source, "image-resize", {"width": sizes.width})
+    work = Work(source, ".jpg", "image-resize", {"width": sizes.width})
     took = [_side("fanfold", "", work, folder, {}) for _ in range(sizes.rounds)]
     return Row("the whole command over one picture", "s", median(took), note=spread("fanfold", took))
 
@@ -244,7 +246,7 @@ def _few(work: Work, folder: Path) -> Work:
 def _memory(what: str, source: Path, width: int, most: float) -> Row:
     """Return the row of the most memory that all processes of a run had together, in MB."""
     peaks = dict[str, float]()
-    work = Work(source, "image-resize", {"width": width})
+    work = Work(source, ".jpg", "image-resize", {"width": width})
     seconds = _side("fanfold", "", work, source.parent, peaks)
     note = f"{os.cpu_count()} functions at once, {seconds:.1f} s; pages that processes share count for each of them"
     bound = Target("at most", most, of="ours")
@@ -277,7 +279,7 @@ def _side(name: str, python: str, work: Work, folder: Path, peaks: dict[str, flo
         seconds = time.monotonic() - started
         said.seek(0)
         last = (said.read().strip().splitlines() or ["nothing"])[-1]
-    made = sum(1 for path in target.rglob("*") if path.suffix in (".jpg", ".parquet"))
+    made = sum(1 for _ in target.rglob(f"*{work.extension}"))
     if made != work.files:
         raise Failed(f"{name} made {made} of {work.files} outputs; it said: {last}")
     return seconds
