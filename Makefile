@@ -78,7 +78,7 @@ $(ASL): tests/cloud/package.json tests/cloud/package-lock.json
 BENCHMARKS := engine fold images tables listing laptop
 MEASURED := $(if $(QUICK),build/bench,docs/img/bench)
 
-bench: $(READY) ## measure against the peers, keep rows and plots in docs/img/bench (an hour; QUICK=1 for a look, in build/bench)
+bench: $(READY) ## measure against the peers, keep rows and plots in docs/img/bench (45 minutes; QUICK=1 for a look, in build/bench)
 	@mkdir -p $(MEASURED)
 	@missed=; for name in $(BENCHMARKS); do echo "$$name:"; \
 	  $(BIN)/python bench/$$name.py $(if $(QUICK),--quick) --json $(MEASURED)/$$name.json || missed="$$missed $$name"; \

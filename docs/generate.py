@@ -148,15 +148,16 @@ def benchmark(name: str | None) -> str:
         (
             row["what"],
             f"{figure(row['ours'])} {row['unit']}",
-            f"{figure(row['peer'])} {row['against']}" if row["peer"] is not None else row["note"].partition(";")[0],
+            f"{figure(row['peer'])} {row['against']}" if row["peer"] is not None else "",
             f"{better(row):.3g}" if row["ratio"] else "",
             {None: "", True: "met", False: "missed"}[row["met"]] + (f" ({row['target']})" if row["target"] else ""),
+            row["note"],
         )
         for row in found["rows"]
     ]
     packages = ", ".join(f"{package} {version}" for package, version in about["packages"].items())
     facts = f"{about['date']}, {about['machine']}, Python {about['python']}, {packages}."
-    return f"{table(('', 'ours', 'peer', 'times better', 'target'), rows)}\n\n{facts}{about.get('runs', '')}"
+    return f"{table(('', 'ours', 'peer', 'times better', 'target', 'notes'), rows)}\n\n{facts}{about.get('runs', '')}"
 
 
 def headlines(_: str | None) -> str:
