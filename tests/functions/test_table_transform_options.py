@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,7 +15,6 @@ from itemkit import InvalidJob
 from tests.functions.tabular import parquet, rows, short, transform
 
 BODY = b"Ordr Id,region,amount,ordered\n0017, North,1.50,31.1.2026\n0018,south ,2,1/2/2026\n"
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "table-transform.md"
 
 
 def check(sample: bytes | None = BODY, **options: Any) -> None:
