@@ -81,14 +81,19 @@ class Evidence:
         """Tell whether the column is text only because of a few cells."""
         return self.kind == "text" and not self.codes and MEANT_AS_NUMBERS <= self.numbers / self.values < 1
 
-    def fitting(self, kind: str) -> int:
-        """Return how many of the values can be read as ``kind``."""
+    def fits(self, kind: str | None) -> bool:
+        """Tell whether all of the values can be read as ``kind``."""
         counts = {"integer": self.integers, "number": self.numbers, "boolean": self.booleans}
-        return counts.get(kind, self.values)
+        return kind is None or counts.get(kind, self.values) >= self.values
 
     def __add__(self, other: Evidence) -> Evidence:
         """Return the evidence of both."""
         return Evidence(*map(operator.add, astuple(self), astuple(other)))
+
+
+def schema_of(kinds: Mapping[str, str | None]) -> pl.Schema:
+    """Return the schema of columns by their types, ``None`` for those without a value."""
+    return pl.Schema({name: TYPES[kind or "text"] for name, kind in kinds.items()})
 
 
 def undecided(cells: pl.LazyFrame) -> dict[str, Evidence]:
@@ -123,21 +128,14 @@ def evidence(name: str) -> pl.Expr:
     )
 
 
-def settled(name: str, found: Evidence, wanted: str | None, cells: pl.LazyFrame) -> str | None:
-    """Return the type of a column: the one wanted, or else its own; ``None`` when it has no values.
-
-    Raises:
-        InvalidRows: a cell is not what the column is.
-    """
-    kind = wanted or found.meant
-    if kind is not None and found.fitting(kind) < found.values:
-        row, value = _first_misfit(name, kind, cells)
-        reason = "the option types wants it" if wanted else "nearly all of the column is"
-        raise InvalidRows(
-            f"row {row} below the header, column {name!r}: {value[:_LONGEST_SHOWN]!r} is no {kind}, as {reason}; "
-            f'correct it, or have it read as text with "types": {{{json.dumps(name, ensure_ascii=False)}: "text"}}'
-        )
-    return kind
+def misfit(name: str, kind: str, cells: pl.LazyFrame, *, is_given: bool) -> InvalidRows:
+    """Return the error for the first cell of a column that is no ``kind``, which was given or is what most cells are."""
+    row, value = _first_misfit(name, kind, cells)
+    reason = "the option types wants it" if is_given else "nearly all of the column is"
+    return InvalidRows(
+        f"row {row} below the header, column {name!r}: {value[:_LONGEST_SHOWN]!r} is no {kind}, as {reason}; "
+        f'correct it, or have it read as text with "types": {{{json.dumps(name, ensure_ascii=False)}: "text"}}'
+    )
 
 
 def _first_misfit(name: str, kind: str, cells: pl.LazyFrame) -> tuple[int, str]:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import polars as pl
 
-from functions.table_transform.columns import Evidence, evidence, settled, undecided
+from functions.table_transform.columns import Evidence, evidence, misfit, schema_of, undecided
 from functions.table_transform.errors import POLARS_FAULTS, EmptyTable, InvalidRows, UnreadableTable
 from functions.table_transform.passage import Layout, Passage
 from functions.table_transform.spool import MOST_COLUMNS, Content, Scratch
 from functions.table_transform.text import Text
 
+# Tells which columns a job uses of a table with a schema.
+Used = Callable[[pl.Schema], Collection[str]]
 DELIMITERS: Mapping[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 _SNIFFED_BYTES = 1024 * 1024
 _SNIFFED_ROWS = 100
@@ -54,12 +56,14 @@ class Delimited:
         delimiter: its name; ``None`` for a single column.
         names: of the columns.
         types: given ones, by column.
+        used: of a schema, the columns whose values must be of their types.
     """
 
     layout: Layout
     delimiter: str | None
     names: list[str]
     types: Mapping[str, str]
+    used: Used
     scratch: Scratch
 
     def passage(self) -> Passage | None:
@@ -87,13 +91,14 @@ class Delimited:
         Raises as ``rows`` does.
         """
         cells = _proven(self.layout, self.types, self.scratch)
-        return _rows(cells.layout, cells.count, cells.kinds(self.types))
+        return _rows(cells.layout, cells.count, cells.kinds(self.types, self.used))
 
 
 def recognised(
     text: Text,
     delimiter: str | None,
     types: Mapping[str, str] | Callable[[Sequence[str]], Mapping[str, str]],
+    used: Used,
     scratch: Scratch,
 ) -> Delimited:
     """Look at the beginning of a text; ``delimiter`` and ``types`` by name, or from the columns' names.
@@ -118,7 +123,7 @@ def recognised(
         names = layout.cells.collect_schema().names()
     except POLARS_FAULTS as error:
         raise _refusal(layout) from error
-    return Delimited(layout, name, names, types(names) if callable(types) else types, scratch)
+    return Delimited(layout, name, names, types(names) if callable(types) else types, used, scratch)
 
 
 def _rows(layout: Layout, count: int, kinds: Mapping[str, str | None]) -> Rows:
@@ -166,10 +171,20 @@ class _Cells:
         evidences = {name: Evidence(**each) for name, each in zip(looked_at, fields, strict=True)}
         return cls(layout, names, count, evidences)
 
-    def kinds(self, types: Mapping[str, str]) -> dict[str, str | None]:
-        """Return the type of each column, ``None`` for one without values; raises InvalidRows for a cell of another."""
-        found = {name: settled(name, each, types.get(name), self.layout.cells) for name, each in self.found.items()}
-        return {name: found.get(name, "text") for name in self.names}
+    def kinds(self, types: Mapping[str, str], used: Used) -> dict[str, str | None]:
+        """Return the type of each column, ``None`` for one without values.
+
+        Raises:
+            InvalidRows: a cell of a used column is of another; what is in the others does not matter.
+        """
+        own = {name: types.get(name) or found.meant for name, found in self.found.items()}
+        kinds = {name: own.get(name, "text") for name in self.names}
+        misfits = {name: kind for name, kind in own.items() if kind and not self.found[name].fits(kind)}
+        asked = used(schema_of(kinds)) if misfits else ()
+        for name, kind in misfits.items():
+            if name in asked:
+                raise misfit(name, kind, self.layout.cells, is_given=name in types)
+        return kinds | dict.fromkeys(misfits, "text")
 
     @property
     def are_whole(self) -> bool:

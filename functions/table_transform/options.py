@@ -129,9 +129,12 @@ class TransformOptions:
 
     @property
     def runs_once(self) -> bool:
-        """Whether the rows are run once; what has to know something of all rows beforehand runs them more often."""
+        """Whether the rows are run once; what has to know something of all rows beforehand runs them more often.
+
+        To know the duplicates, rows are laid aside, and come back from there.
+        """
         often = len(re.findall(r"\bself\b", self.sql or "", re.I)) > 1
-        return not (often or self.schema or self.join or self.drop_duplicates or self.partition_by)
+        return not (often or self.schema or self.join or (self.partition_by and not self.drop_duplicates))
 
     def distinct(self, columns: Sequence[str]) -> Sequence[str]:
         """Return those of a table's columns in which no two rows are to be equal; none: rows may be."""

@@ -22,6 +22,7 @@ from functions.table_transform.columns import (
     TYPES,
     Evidence,
     gathered,
+    schema_of,
     undecided,
 )
 from functions.table_transform.errors import POLARS_FAULTS
@@ -64,8 +65,7 @@ class Layout:
 
     def typed(self, kinds: Mapping[str, str | None]) -> pl.LazyFrame:
         """All cells, as the types of their columns by name."""
-        schema = {name: TYPES[kind or "text"] for name, kind in kinds.items()}
-        return pl.scan_csv(self.content.source, separator=self.separator, schema=schema, glob=False)
+        return pl.scan_csv(self.content.source, separator=self.separator, schema=schema_of(kinds), glob=False)
 
     def rows(self, width: int) -> float | None:
         """Return how many rows of ``width`` fields are below the header; no whole number where some are of another.
@@ -112,7 +112,7 @@ def _lines(text: bytes, end: bytes, quote: str | None = '"') -> int:
 
 
 class Passage:
-    """The rows of a text on their way.
+    """The rows of a text on their way; of a column that nothing asks for, the type is not proven.
 
     Attributes:
         kinds: the types of the columns by name, ``None`` for those without values; guessed unless given.
@@ -132,11 +132,8 @@ class Passage:
             name: types.get(name, found[name].meant if name in found else "text") for name in names
         }
         self._given = types
-        # Every cell of these is looked at: what may not be text, and the last one for the width of its row.
-        self._looked_at = {name for name, kind in self.kinds.items() if kind != "text"} | {names[-1]}
         self._finished: list[_Run] = []
-        schema = pl.Schema({name: TYPES[kind or "text"] for name, kind in self.kinds.items()})
-        self.frame = register_io_source(self._read, schema=schema)
+        self.frame = register_io_source(self._read, schema=schema_of(self.kinds))
 
     @property
     def rows(self) -> int:
@@ -145,9 +142,8 @@ class Passage:
 
     @property
     def is_proven(self) -> bool:
-        """Tell whether the rows were read to the end, all of them whole and of their types."""
-        lacking = set.intersection(*(run.lacking for run in self._finished)) if self._finished else {""}
-        return not lacking and self.rows > 0 and self.rows == self._expected
+        """Tell whether the rows were read to the end, all of them whole, and what was asked for of its type."""
+        return not any(run.lacking for run in self._finished) and self.rows > 0 and self.rows == self._expected
 
     def run_through(self) -> None:
         """Read all rows with all of their columns, for nothing but the proof; raises what polars does."""
@@ -158,12 +154,13 @@ class Passage:
         self, columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _: int | None
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows as polars asks for them; raises ValueError where a cell speaks against the guess."""
-        names = [name for name in self.kinds if columns is None or name in columns or name in self._looked_at]
+        names = list(self.kinds) if columns is None else columns
         run = _Run({name: self.kinds[name] for name in names}, self._given)
         at_once = rows_at_once(len(names), _CELLS_AT_ONCE, _MOST_ROWS)
-        cells_read = self._layout.cells.select(names)
-        for cells in cells_read.collect_batches(chunk_size=at_once, maintain_order=True, engine="streaming"):
-            typed = run.typed(cells, columns)
+        # The last cell of every row is looked at, for the width of the row.
+        looked_at = self._layout.cells.select(list(dict.fromkeys([*names, list(self.kinds)[-1]])))
+        for cells in looked_at.collect_batches(chunk_size=at_once, maintain_order=True, engine="streaming"):
+            typed = run.typed(cells)
             if rows is not None:
                 typed = typed.head(rows - run.rows + cells.height)
             yield typed if predicate is None else typed.filter(predicate)
@@ -186,28 +183,20 @@ class _Run:
         self._given = given
         self.lacking = {name for name, kind in kinds.items() if kind not in (None, "text") and name not in given}
 
-    def typed(self, cells: pl.DataFrame, wanted: Sequence[str] | None) -> pl.DataFrame:
+    def typed(self, cells: pl.DataFrame) -> pl.DataFrame:
         """Return the next rows with the types of their columns; raises ValueError where a cell is of another."""
         self.rows += cells.height
-        columns = {
-            column.name: self._typed(column, is_wanted=wanted is None or column.name in wanted)
-            for column in cells.get_columns()
-        }
-        return pl.DataFrame(list(columns.values()) if wanted is None else [columns[name] for name in wanted])
+        return pl.DataFrame([self._typed(cells[name], kind) for name, kind in self._kinds.items()])
 
-    def _typed(self, cells: pl.Series, *, is_wanted: bool) -> pl.Series:
-        kind = self._kinds.get(cells.name, "text")
+    def _typed(self, cells: pl.Series, kind: str | None) -> pl.Series:
         if kind == "text":
             return cells
         if kind is None:
             _require(_longest(cells) == 0)
             return cells
         values = self._values(cells, kind)
-        if is_wanted and cells.name not in self._given:
+        if cells.name not in self._given:
             self._require_type(cells, values, kind)
-        else:
-            # What it is in the end shows nowhere.
-            self.lacking.discard(cells.name)
         return values
 
     @staticmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from functions.table_transform.columns import TYPES
 from functions.table_transform.query import refuse_unknown
 from functions.table_transform.spool import Scratch
 from functions.table_transform.table import Table, over_table, read_table
-from functions.table_transform.transform import Prepared
+from functions.table_transform.transform import Prepared, used_columns
 
 T = TypeVar("T")
 # Kinds of tables that are text, of which the columns have no types of their own.
@@ -25,21 +26,22 @@ def over(body: bytes | Path, prepared: Prepared, work: Callable[[Table], T]) -> 
 
     Raises what reading and ``work`` do.
     """
-    delimiter, types = prepared.options.delimiter, _types(prepared)
+    delimiter, types, used = prepared.options.delimiter, _types(prepared), partial(used_columns, prepared=prepared)
 
     def typed(table: Table) -> T:
         return work(_typed(table, prepared))
 
     if prepared.options.runs_once:
-        return over_table(body, delimiter, types, typed)
+        return over_table(body, delimiter, types, used, typed)
     with Scratch() as scratch:
-        table = read_table(body, delimiter, types, scratch)
+        table = read_table(body, delimiter, types, scratch, used)
         return typed(table), table
 
 
 def read(body: bytes, prepared: Prepared, as_text: Sequence[str] = ()) -> Table:
     """Read a table that fits into memory; ``as_text`` are further columns to read as text."""
-    return _typed(read_table(body, prepared.options.delimiter, _types(prepared, as_text)), prepared)
+    used = partial(used_columns, prepared=prepared)
+    return _typed(read_table(body, prepared.options.delimiter, _types(prepared, as_text), used=used), prepared)
 
 
 def _types(prepared: Prepared, as_text: Sequence[str] = ()) -> Callable[[Sequence[str]], Mapping[str, str]]:

@@ -13,7 +13,7 @@ import polars as pl
 from functions.table_transform.binary import ARROW_FILE, ARROW_STREAM, PARQUET, read_arrow, read_parquet
 from functions.table_transform.columns import TYPES
 from functions.table_transform.content import refuse_what_is_no_table, unpacked
-from functions.table_transform.delimited import Delimited, recognised
+from functions.table_transform.delimited import Delimited, Used, recognised
 from functions.table_transform.errors import (
     POLARS_FAULTS,
     QueryFailed,
@@ -72,9 +72,16 @@ class Table:
             raise UnreadableTable(f"the table is damaged ({first_line(error)}): write it again") from error
 
 
-def read_table(body: bytes | Path, delimiter: str | None, types: Types, scratch: Scratch | None = None) -> Table:
+def read_table(
+    body: bytes | Path,
+    delimiter: str | None,
+    types: Types,
+    scratch: Scratch | None = None,
+    used: Used = pl.Schema.names,
+) -> Table:
     """Read a table whose rows are proven; ``delimiter`` and ``types`` by name, as the options have them.
 
+    ``used`` tells the columns of text whose values matter, all unless given; in others there may be anything.
     ``scratch`` takes what is made of a large one, and must not be closed before the table is done with; without it all
     of that is in memory.
 
@@ -83,11 +90,13 @@ def read_table(body: bytes | Path, delimiter: str | None, types: Types, scratch:
         InvalidRows: the message says which row and column.
         QueryFailed: ``types`` names a column that is not there.
     """
-    source = _source(body, delimiter, types, scratch or Scratch.without_disk())
+    source = _source(body, delimiter, types, used, scratch or Scratch.without_disk())
     return source if isinstance(source, Table) else source.proven()
 
 
-def over_table(body: bytes | Path, delimiter: str | None, types: Types, work: Callable[[Table], T]) -> tuple[T, Table]:
+def over_table(
+    body: bytes | Path, delimiter: str | None, types: Types, used: Used, work: Callable[[Table], T]
+) -> tuple[T, Table]:
     """Return what ``work`` makes of a table, and the table.
 
     Delimited text is read once: its rows are proven while ``work`` runs them. Should they turn out to be other than
@@ -97,7 +106,7 @@ def over_table(body: bytes | Path, delimiter: str | None, types: Types, work: Ca
     Raises what ``read_table`` and ``work`` do.
     """
     with Scratch() as scratch:
-        source = _source(body, delimiter, types, scratch)
+        source = _source(body, delimiter, types, used, scratch)
         if isinstance(source, Table):
             return work(source), source
         done = source.in_passing(work)
@@ -137,7 +146,7 @@ class _Source:
         return (done, table) if passage.is_proven else None
 
 
-def _source(body: bytes | Path, delimiter: str | None, types: Types, scratch: Scratch) -> Table | _Source:
+def _source(body: bytes | Path, delimiter: str | None, types: Types, used: Used, scratch: Scratch) -> Table | _Source:
     content = unpacked(Content(body), scratch)
     refuse_what_is_no_table(content)
     beginning = content.beginning(64)
@@ -149,7 +158,7 @@ def _source(body: bytes | Path, delimiter: str | None, types: Types, scratch: Sc
     if kind == "html":
         raise UnreadableTable("this is HTML, often the error page of a server: fetch the table again")
     if kind == "xml":
-        return _delimited("xml", to_csv(content, scratch), "comma", types, scratch)
+        return _delimited("xml", to_csv(content, scratch), "comma", types, used, scratch)
     text = as_utf8(content, scratch)
     sign = text.beginning(1024).lstrip()[:1] if delimiter is None else b""
     if sign == b"{":
@@ -158,11 +167,11 @@ def _source(body: bytes | Path, delimiter: str | None, types: Types, scratch: Sc
     if sign == b"[":
         lines = to_lines(text.unmarked(scratch).content, scratch)
         return _objects("json", read_lines(lines, 0), text.encoding, types)
-    return _delimited("csv", text, delimiter, types, scratch)
+    return _delimited("csv", text, delimiter, types, used, scratch)
 
 
-def _delimited(kind: str, text: Text, delimiter: str | None, types: Types, scratch: Scratch) -> _Source:
-    found = recognised(text, delimiter, types, scratch)
+def _delimited(kind: str, text: Text, delimiter: str | None, types: Types, used: Used, scratch: Scratch) -> _Source:
+    found = recognised(text, delimiter, types, used, scratch)
     _refuse_unknown(found.types, found.names)
     facts = {"source": kind, "encoding": text.encoding, "delimiter": found.delimiter}
     return _Source(found, facts if kind == "csv" else {"source": kind})

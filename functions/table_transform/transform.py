@@ -7,17 +7,18 @@ more for what they must know beforehand (see ``validate`` and ``Lookup.unmatched
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from functions.table_transform import enrich
 from functions.table_transform.conversion import converted, normalised, refuse_misfits
 from functions.table_transform.dedupe import Repeats
 from functions.table_transform.enrich import Lookup
-from functions.table_transform.errors import QueryFailed
+from functions.table_transform.errors import POLARS_FAULTS, QueryFailed
 from functions.table_transform.options import TransformOptions
 from functions.table_transform.output import Engine
 from functions.table_transform.query import expression, plan, refuse_taken, refuse_unknown, told
@@ -138,17 +139,41 @@ def run(
 
 def check(schema: pl.Schema, prepared: Prepared) -> None:
     """Plan all steps over a table of ``schema``, without a row; raises QueryFailed where an option does not fit it."""
-    frame = shaped(pl.DataFrame(schema=schema).lazy(), prepared.options)
+    options = prepared.options
+    names = _planned(pl.DataFrame(schema=schema).lazy(), prepared).collect_schema().names()
+    refuse_unknown(options.distinct(names), "drop_duplicates", names)
+    refuse_unknown(options.partition_by, "partition_by", names)
+
+
+def used_columns(schema: pl.Schema, prepared: Prepared) -> set[str]:
+    """Return the columns of a table of ``schema`` that the options use; all of them where an option does not fit it."""
+    used: set[str] = set()
+
+    def read(columns: list[str] | None, *_: object) -> Iterator[pl.DataFrame]:
+        used.update(schema.names() if columns is None else columns)
+        yield pl.DataFrame(schema=schema if columns is None else {name: schema[name] for name in columns})
+
+    table = register_io_source(read, schema=schema)
+    try:
+        if prepared.schema is not None:
+            # Rows that are set aside are told with all of their cells.
+            shaped(table, prepared.options).collect()
+        _planned(table, prepared).collect()
+    except (QueryFailed, *POLARS_FAULTS):
+        return set(schema.names())
+    return used
+
+
+def _planned(frame: pl.LazyFrame, prepared: Prepared) -> pl.LazyFrame:
+    """Return all steps over the frame, of which none is run: rows that do not fit the schema stay."""
+    frame = shaped(frame, prepared.options)
     if prepared.schema is not None:
         frame = as_typed(completed(frame, prepared.schema), prepared.schema)
     for lookup in prepared.lookups:
         frame = lookup.joined(frame)
-    options = prepared.options
-    flow = Flow(_computed(enrich.told(frame, options, None), options))
-    _query(flow, options)
-    names = flow.frame.collect_schema().names()
-    refuse_unknown(options.distinct(names), "drop_duplicates", names)
-    refuse_unknown(options.partition_by, "partition_by", names)
+    flow = Flow(_computed(enrich.told(frame, prepared.options, None), prepared.options))
+    _query(flow, prepared.options)
+    return flow.frame
 
 
 def shaped(frame: pl.LazyFrame, options: TransformOptions, kept: Sequence[str] = ()) -> pl.LazyFrame:
