@@ -30,19 +30,18 @@ SQL = """
            quantity * price AS total
     FROM self WHERE status <> 'cancelled'
 """
-# The same in options: compacted tables are not queried, as the result would depend on which ones come together.
-COMPACT = {
+# The same in our options, which name the form of the dates; CAST makes polars guess it.
+OPTIONS = {
     "select": list(COLUMNS),
     "cast": {"ordered_on": "date"},
     "filter": "status <> 'cancelled'",
     "computed": {"total": "quantity * price"},
-    "compact": True,
 }
 
 
 def ours(distinct: bool) -> Convert:
     """Return our side: one file after the other through the public operation."""
-    operation, item, options = _operation({"sql": SQL} | ({"drop_duplicates": True} if distinct else {}))
+    operation, item, options = _operation(OPTIONS | {"drop_duplicates": distinct})
 
     def convert(paths: Sequence[Path], folder: Path) -> None:
         for path in paths:
@@ -55,7 +54,7 @@ def ours(distinct: bool) -> Convert:
 
 def combined(_distinct: bool) -> Convert:
     """Return our side: all files into one, in which rows are not compared."""
-    operation, item, options = _operation(COMPACT)
+    operation, item, options = _operation(OPTIONS | {"compact": True})
 
     def convert(paths: Sequence[Path], folder: Path) -> None:
         made = operation.combine([(item(path), path.read_bytes()) for path in paths], options)
@@ -83,7 +82,7 @@ class Files:
 
 def ranges(_distinct: bool) -> Convert:
     """Return our side: every file planned into parts, as Prepare does, and each part through the operation."""
-    operation, item, options = _operation({"sql": SQL, "types": dict.fromkeys(CODES, "text")})
+    operation, item, options = _operation(OPTIONS | {"types": dict.fromkeys(CODES, "text")})
     from functions.prepare.split import Splitter  # noqa: PLC0415 - the peers do without
     from itemkit.job import Split  # noqa: PLC0415
 
