@@ -129,7 +129,7 @@ def evidence(name: str) -> pl.Expr:
 
 
 def misfit(name: str, kind: str, cells: pl.LazyFrame, *, is_given: bool) -> InvalidRows:
-    """Return the error for the first cell of a column that is no ``kind``, which was given or is what most cells are."""
+    """Return the error for a column's first cell that is no ``kind``, which was given or is what most cells are."""
     row, value = _first_misfit(name, kind, cells)
     reason = "the option types wants it" if is_given else "nearly all of the column is"
     return InvalidRows(

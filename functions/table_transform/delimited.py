@@ -22,8 +22,6 @@ from functions.table_transform.passage import Layout, Passage
 from functions.table_transform.spool import MOST_COLUMNS, Content, Scratch
 from functions.table_transform.text import Text
 
-# Tells which columns a job uses of a table with a schema.
-Used = Callable[[pl.Schema], Collection[str]]
 DELIMITERS: Mapping[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 _SNIFFED_BYTES = 1024 * 1024
 _SNIFFED_ROWS = 100
@@ -31,6 +29,21 @@ _SNIFFED_ROWS = 100
 _LONGEST_LINE = 96 * 1024 * 1024
 _LONGEST_CELL = 16 * 1024 * 1024
 _LONGEST_HEADER = 512 * 1024
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a job wants of delimited text.
+
+    Attributes:
+        delimiter: its name; ``None``: the one that is found.
+        types: of the columns' names, what some of them are read as.
+        used: of the schema, the columns whose values have to be of their types; in the others there may be anything.
+    """
+
+    delimiter: str | None = None
+    types: Callable[[Sequence[str]], Mapping[str, str]] = lambda _: {}
+    used: Callable[[pl.Schema], Collection[str]] = pl.Schema.names
 
 
 @dataclass(frozen=True)
@@ -56,14 +69,14 @@ class Delimited:
         delimiter: its name; ``None`` for a single column.
         names: of the columns.
         types: given ones, by column.
-        used: of a schema, the columns whose values must be of their types.
+        wanted: by the job.
     """
 
     layout: Layout
     delimiter: str | None
     names: list[str]
     types: Mapping[str, str]
-    used: Used
+    wanted: Wanted
     scratch: Scratch
 
     def passage(self) -> Passage | None:
@@ -91,17 +104,11 @@ class Delimited:
         Raises as ``rows`` does.
         """
         cells = _proven(self.layout, self.types, self.scratch)
-        return _rows(cells.layout, cells.count, cells.kinds(self.types, self.used))
+        return _rows(cells.layout, cells.count, cells.kinds(self.types, self.wanted))
 
 
-def recognised(
-    text: Text,
-    delimiter: str | None,
-    types: Mapping[str, str] | Callable[[Sequence[str]], Mapping[str, str]],
-    used: Used,
-    scratch: Scratch,
-) -> Delimited:
-    """Look at the beginning of a text; ``delimiter`` and ``types`` by name, or from the columns' names.
+def recognised(text: Text, wanted: Wanted, scratch: Scratch) -> Delimited:
+    """Look at the beginning of a text.
 
     Raises:
         EmptyTable: no header.
@@ -115,7 +122,7 @@ def recognised(
         raise EmptyTable('there is nothing in it: remove it, or leave it out with "select": {"min_bytes": 1}')
     if text.longest_line > _LONGEST_LINE:
         raise UnreadableTable(f"a line has more than {_LONGEST_LINE:,} bytes: is this a table?")
-    name = _settled_delimiter(beginning, delimiter)
+    name = _settled_delimiter(beginning, wanted.delimiter)
     separator = DELIMITERS[name or "comma"]
     _refuse_endless_header(beginning, separator)
     layout = Layout(text.content, separator)
@@ -123,7 +130,7 @@ def recognised(
         names = layout.cells.collect_schema().names()
     except POLARS_FAULTS as error:
         raise _refusal(layout) from error
-    return Delimited(layout, name, names, types(names) if callable(types) else types, used, scratch)
+    return Delimited(layout, name, names, wanted.types(names), wanted, scratch)
 
 
 def _rows(layout: Layout, count: int, kinds: Mapping[str, str | None]) -> Rows:
@@ -171,7 +178,7 @@ class _Cells:
         evidences = {name: Evidence(**each) for name, each in zip(looked_at, fields, strict=True)}
         return cls(layout, names, count, evidences)
 
-    def kinds(self, types: Mapping[str, str], used: Used) -> dict[str, str | None]:
+    def kinds(self, types: Mapping[str, str], wanted: Wanted) -> dict[str, str | None]:
         """Return the type of each column, ``None`` for one without values.
 
         Raises:
@@ -180,9 +187,9 @@ class _Cells:
         own = {name: types.get(name) or found.meant for name, found in self.found.items()}
         kinds = {name: own.get(name, "text") for name in self.names}
         misfits = {name: kind for name, kind in own.items() if kind and not self.found[name].fits(kind)}
-        asked = used(schema_of(kinds)) if misfits else ()
+        used = wanted.used(schema_of(kinds)) if misfits else ()
         for name, kind in misfits.items():
-            if name in asked:
+            if name in used:
                 raise misfit(name, kind, self.layout.cells, is_given=name in types)
         return kinds | dict.fromkeys(misfits, "text")
 

@@ -46,7 +46,7 @@ def _prepared(given: TransformOptions | Prepared) -> Prepared:
 def _reference(uri: str, body: bytes) -> pl.DataFrame:
     """Read a table to join."""
     try:
-        return read_table(body, None, {}).frame.collect()
+        return read_table(body).frame.collect()
     except PermanentError as error:
         raise type(error)(f"the reference table {uri}: {error}") from error
     except POLARS_FAULTS as error:

@@ -128,13 +128,13 @@ class TransformOptions:
         return self.source_column or ("source" if self.compact else None)
 
     @property
-    def runs_once(self) -> bool:
-        """Whether the rows are run once; what has to know something of all rows beforehand runs them more often.
+    def reads_in_passing(self) -> bool:
+        """Whether the rows can be proven while they are run for the first time.
 
-        To know the duplicates, rows are laid aside, and come back from there.
+        Not where their number is wanted before, for 'max_rejected', nor where the first run reads them several times.
         """
         often = len(re.findall(r"\bself\b", self.sql or "", re.I)) > 1
-        return not (often or self.schema or self.join or (self.partition_by and not self.drop_duplicates))
+        return not (often or self.schema)
 
     def distinct(self, columns: Sequence[str]) -> Sequence[str]:
         """Return those of a table's columns in which no two rows are to be equal; none: rows may be."""

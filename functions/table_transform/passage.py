@@ -29,8 +29,8 @@ from functions.table_transform.errors import POLARS_FAULTS
 from functions.table_transform.spool import Content, rows_at_once, whole_lines
 
 _COUNTED_WHOLE = 128 * 1024 * 1024
-# As much as the processor's cache holds: larger pieces take twice the time.
-_COUNTED_AT_ONCE = 2 * 1024 * 1024
+# Each piece has its own cost; larger ones than a processor's cache holds take longer, too.
+_COUNTED_AT_ONCE = 8 * 1024 * 1024
 # Without a separator in so many bytes there is a row that polars would take gigabytes to read.
 _LONGEST_FIELD = 32 * 1024 * 1024
 _BEGINNING = 512 * 1024
@@ -84,12 +84,13 @@ class Layout:
             return _lines(self.content.body, sign) - (not self.content.body.endswith(sign))
         count, is_open, since = 0, False, 0
         for piece in self.content.pieces(_COUNTED_AT_ONCE):
-            found = _lines(b"".join([b"x", sign, b'"' * is_open, piece, b"x"]), sign) - 2
+            text = b"".join([b"x", sign, b'"' * is_open, piece, b"x"])
+            found = _lines(text, sign) - 2
             since = 0 if found else since + len(piece)
             if since >= _LONGEST_FIELD:
                 return None
             count += found
-            is_open ^= _lines(piece + b"x", b'"', quote=None) % 2 == 0
+            is_open = _lines(text, b'"', quote=None) % 2 == 0
         return count
 
 
@@ -117,6 +118,7 @@ class Passage:
     Attributes:
         kinds: the types of the columns by name, ``None`` for those without values; guessed unless given.
         frame: the typed rows; what is made of it holds if ``is_proven`` afterwards.
+        rows: how many there are; 0 before all of them have been read once.
     """
 
     def __init__(self, layout: Layout, names: Sequence[str], types: Mapping[str, str]) -> None:
@@ -132,18 +134,15 @@ class Passage:
             name: types.get(name, found[name].meant if name in found else "text") for name in names
         }
         self._given = types
-        self._finished: list[_Run] = []
+        self.rows = 0
+        self._lacking: set[str] = set()
+        self._proven: set[str] = set()
         self.frame = register_io_source(self._read, schema=schema_of(self.kinds))
-
-    @property
-    def rows(self) -> int:
-        """How many rows there are; 0 before all of them have been read once."""
-        return self._finished[0].rows if self._finished else 0
 
     @property
     def is_proven(self) -> bool:
         """Tell whether the rows were read to the end, all of them whole, and what was asked for of its type."""
-        return not any(run.lacking for run in self._finished) and self.rows > 0 and self.rows == self._expected
+        return not self._lacking and self.rows > 0 and self.rows == self._expected
 
     def run_through(self) -> None:
         """Read all rows with all of their columns, for nothing but the proof; raises what polars does."""
@@ -155,37 +154,41 @@ class Passage:
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows as polars asks for them; raises ValueError where a cell speaks against the guess."""
         names = list(self.kinds) if columns is None else columns
-        run = _Run({name: self.kinds[name] for name in names}, self._given)
+        is_known = self._proven.issuperset(names)
+        run = _Run({} if is_known else {name: self.kinds[name] for name in names}, self._given)
         at_once = rows_at_once(len(names), _CELLS_AT_ONCE, _MOST_ROWS)
         # The last cell of every row is looked at, for the width of the row.
-        looked_at = self._layout.cells.select(list(dict.fromkeys([*names, list(self.kinds)[-1]])))
-        for cells in looked_at.collect_batches(chunk_size=at_once, maintain_order=True, engine="streaming"):
-            typed = run.typed(cells)
+        looked_at = list(dict.fromkeys([*names, list(self.kinds)[-1]]))
+        read = self._layout.typed(self.kinds).select(names) if is_known else self._layout.cells.select(looked_at)
+        count = 0
+        for cells in read.collect_batches(chunk_size=at_once, maintain_order=True, engine="streaming"):
+            typed = cells if is_known else run.typed(cells)
             if rows is not None:
-                typed = typed.head(rows - run.rows + cells.height)
+                typed = typed.head(rows - count)
+            count += cells.height
             yield typed if predicate is None else typed.filter(predicate)
-            if rows is not None and run.rows >= rows:
+            if rows is not None and count >= rows:
                 return
-        self._finished.append(run)
+        _require(self.rows in (0, count))
+        self.rows = count
+        self._lacking |= run.lacking
+        self._proven.update(names)
 
 
 class _Run:
     """One reading of the rows.
 
     Attributes:
-        rows: so far.
         lacking: columns of which no cell has shown yet that they are of their type and of no narrower one.
     """
 
     def __init__(self, kinds: Mapping[str, str | None], given: Mapping[str, str]) -> None:
-        self.rows = 0
         self._kinds = kinds
         self._given = given
         self.lacking = {name for name, kind in kinds.items() if kind not in (None, "text") and name not in given}
 
     def typed(self, cells: pl.DataFrame) -> pl.DataFrame:
         """Return the next rows with the types of their columns; raises ValueError where a cell is of another."""
-        self.rows += cells.height
         return pl.DataFrame([self._typed(cells[name], kind) for name, kind in self._kinds.items()])
 
     def _typed(self, cells: pl.Series, kind: str | None) -> pl.Series:

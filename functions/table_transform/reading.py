@@ -11,6 +11,7 @@ from typing import TypeVar
 import polars as pl
 
 from functions.table_transform.columns import TYPES
+from functions.table_transform.delimited import Wanted
 from functions.table_transform.query import refuse_unknown
 from functions.table_transform.spool import Scratch
 from functions.table_transform.table import Table, over_table, read_table
@@ -26,35 +27,34 @@ def over(body: bytes | Path, prepared: Prepared, work: Callable[[Table], T]) -> 
 
     Raises what reading and ``work`` do.
     """
-    delimiter, types, used = prepared.options.delimiter, _types(prepared), partial(used_columns, prepared=prepared)
 
     def typed(table: Table) -> T:
         return work(_typed(table, prepared))
 
-    if prepared.options.runs_once:
-        return over_table(body, delimiter, types, used, typed)
+    if prepared.options.reads_in_passing:
+        return over_table(body, _wanted(prepared), typed)
     with Scratch() as scratch:
-        table = read_table(body, delimiter, types, scratch, used)
+        table = read_table(body, _wanted(prepared), scratch)
         return typed(table), table
 
 
 def read(body: bytes, prepared: Prepared, as_text: Sequence[str] = ()) -> Table:
     """Read a table that fits into memory; ``as_text`` are further columns to read as text."""
-    used = partial(used_columns, prepared=prepared)
-    return _typed(read_table(body, prepared.options.delimiter, _types(prepared, as_text), used=used), prepared)
+    return _typed(read_table(body, _wanted(prepared, as_text)), prepared)
 
 
-def _types(prepared: Prepared, as_text: Sequence[str] = ()) -> Callable[[Sequence[str]], Mapping[str, str]]:
-    """Return what columns are to be read as: those that are given, and text where options work on the cells.
+def _wanted(prepared: Prepared, as_text: Sequence[str] = ()) -> Wanted:
+    """Return what is wanted of a table; text where options work on the cells.
 
     Else a column of numbers would have lost its zeros, or been refused for a cell that a schema would set aside.
     """
-    wanted = [*prepared.as_text, *as_text]
+    options, texts = prepared.options, {*prepared.as_text, *as_text}
 
-    def of(names: Sequence[str]) -> Mapping[str, str]:
-        return {**{name: "text" for name in wanted if name in names}, **(prepared.options.types or {})}
+    def types(names: Sequence[str]) -> Mapping[str, str]:
+        refuse_unknown(options.types or {}, "types", names)
+        return {name: "text" for name in names if name in texts} | (options.types or {})
 
-    return of
+    return Wanted(options.delimiter, types, partial(used_columns, prepared=prepared))
 
 
 def _typed(table: Table, prepared: Prepared) -> Table:

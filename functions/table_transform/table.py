@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,26 +11,20 @@ from typing import Any, TypeVar
 import polars as pl
 
 from functions.table_transform.binary import ARROW_FILE, ARROW_STREAM, PARQUET, read_arrow, read_parquet
-from functions.table_transform.columns import TYPES
 from functions.table_transform.content import refuse_what_is_no_table, unpacked
-from functions.table_transform.delimited import Delimited, Used, recognised
+from functions.table_transform.delimited import Delimited, Wanted, recognised
 from functions.table_transform.errors import (
     POLARS_FAULTS,
-    QueryFailed,
     UnreadableTable,
     first_line,
-    listed,
-    nearest,
 )
 from functions.table_transform.markup import to_csv
 from functions.table_transform.objects import Objects, read_lines, to_lines
 from functions.table_transform.spool import Content, Scratch
-from functions.table_transform.text import Text, as_utf8, markup
+from functions.table_transform.text import as_utf8, markup
 from itemkit import PermanentError
 
 T = TypeVar("T")
-# Types by column, or what tells them once the columns of delimited text are known.
-Types = Mapping[str, str] | Callable[[Sequence[str]], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -72,31 +66,22 @@ class Table:
             raise UnreadableTable(f"the table is damaged ({first_line(error)}): write it again") from error
 
 
-def read_table(
-    body: bytes | Path,
-    delimiter: str | None,
-    types: Types,
-    scratch: Scratch | None = None,
-    used: Used = pl.Schema.names,
-) -> Table:
-    """Read a table whose rows are proven; ``delimiter`` and ``types`` by name, as the options have them.
+def read_table(body: bytes | Path, wanted: Wanted | None = None, scratch: Scratch | None = None) -> Table:
+    """Read a table whose rows are proven; ``wanted`` is of delimited text.
 
-    ``used`` tells the columns of text whose values matter, all unless given; in others there may be anything.
     ``scratch`` takes what is made of a large one, and must not be closed before the table is done with; without it all
     of that is in memory.
 
     Raises:
         UnreadableTable: the bytes are no table, or a damaged one; EmptyTable: there are not even columns.
         InvalidRows: the message says which row and column.
-        QueryFailed: ``types`` names a column that is not there.
+        QueryFailed: ``wanted`` names a column that is not there.
     """
-    source = _source(body, delimiter, types, used, scratch or Scratch.without_disk())
+    source = _source(body, wanted or Wanted(), scratch or Scratch.without_disk())
     return source if isinstance(source, Table) else source.proven()
 
 
-def over_table(
-    body: bytes | Path, delimiter: str | None, types: Types, used: Used, work: Callable[[Table], T]
-) -> tuple[T, Table]:
+def over_table(body: bytes | Path, wanted: Wanted, work: Callable[[Table], T]) -> tuple[T, Table]:
     """Return what ``work`` makes of a table, and the table.
 
     Delimited text is read once: its rows are proven while ``work`` runs them. Should they turn out to be other than
@@ -106,7 +91,7 @@ def over_table(
     Raises what ``read_table`` and ``work`` do.
     """
     with Scratch() as scratch:
-        source = _source(body, delimiter, types, used, scratch)
+        source = _source(body, wanted, scratch)
         if isinstance(source, Table):
             return work(source), source
         done = source.in_passing(work)
@@ -146,59 +131,36 @@ class _Source:
         return (done, table) if passage.is_proven else None
 
 
-def _source(body: bytes | Path, delimiter: str | None, types: Types, used: Used, scratch: Scratch) -> Table | _Source:
+def _source(body: bytes | Path, wanted: Wanted, scratch: Scratch) -> Table | _Source:
     content = unpacked(Content(body), scratch)
     refuse_what_is_no_table(content)
     beginning = content.beginning(64)
     if beginning.startswith(PARQUET):
-        return _binary("parquet", read_parquet(content), types)
+        return _binary("parquet", read_parquet(content))
     if beginning.startswith((ARROW_FILE, ARROW_STREAM)):
-        return _binary("arrow", read_arrow(content, scratch), types)
+        return _binary("arrow", read_arrow(content, scratch))
     kind = markup(content)
     if kind == "html":
         raise UnreadableTable("this is HTML, often the error page of a server: fetch the table again")
     if kind == "xml":
-        return _delimited("xml", to_csv(content, scratch), "comma", types, used, scratch)
+        rows = recognised(to_csv(content, scratch), replace(wanted, delimiter="comma"), scratch)
+        return _Source(rows, {"source": "xml"})
     text = as_utf8(content, scratch)
-    sign = text.beginning(1024).lstrip()[:1] if delimiter is None else b""
+    sign = text.beginning(1024).lstrip()[:1] if wanted.delimiter is None else b""
     if sign == b"{":
         lines = text.unmarked(scratch).content
-        return _objects("jsonl", read_lines(lines, text.longest_line), text.encoding, types)
+        return _objects("jsonl", read_lines(lines, text.longest_line), text.encoding)
     if sign == b"[":
         lines = to_lines(text.unmarked(scratch).content, scratch)
-        return _objects("json", read_lines(lines, 0), text.encoding, types)
-    return _delimited("csv", text, delimiter, types, used, scratch)
+        return _objects("json", read_lines(lines, 0), text.encoding)
+    found = recognised(text, wanted, scratch)
+    return _Source(found, {"source": "csv", "encoding": text.encoding, "delimiter": found.delimiter})
 
 
-def _delimited(kind: str, text: Text, delimiter: str | None, types: Types, used: Used, scratch: Scratch) -> _Source:
-    found = recognised(text, delimiter, types, used, scratch)
-    _refuse_unknown(found.types, found.names)
-    facts = {"source": kind, "encoding": text.encoding, "delimiter": found.delimiter}
-    return _Source(found, facts if kind == "csv" else {"source": kind})
-
-
-def _binary(kind: str, read: tuple[pl.LazyFrame, int], types: Types) -> Table:
+def _binary(kind: str, read: tuple[pl.LazyFrame, int]) -> Table:
     frame, rows = read
-    return _typed(Table(frame, lambda: rows, {"source": kind}), types)
+    return Table(frame, lambda: rows, {"source": kind})
 
 
-def _objects(kind: str, objects: Objects, encoding: str, types: Types) -> Table:
-    facts = {"source": kind, "encoding": encoding}
-    return _typed(Table(objects.frame, lambda: objects.count, facts, objects.untyped), types)
-
-
-def _typed(table: Table, types: Types) -> Table:
-    """Cast the columns of a table that knows its own types; only what is given by name."""
-    if not types or callable(types):
-        return table
-    _refuse_unknown(types, table.frame.collect_schema().names())
-    wanted: dict[Any, pl.DataType] = {name: TYPES[kind] for name, kind in types.items()}
-    return replace(table, frame=table.frame.cast(wanted), untyped=table.untyped - types.keys())
-
-
-def _refuse_unknown(types: Mapping[str, str], known: Sequence[str]) -> None:
-    for name in types:
-        if name not in known:
-            near = nearest(name, known)
-            hint = f"did you mean {near!r}?" if near else f"its columns are {listed(known)}"
-            raise QueryFailed(f"the table has no column {name!r}, which the option 'types' names: {hint}")
+def _objects(kind: str, objects: Objects, encoding: str) -> Table:
+    return Table(objects.frame, lambda: objects.count, {"source": kind, "encoding": encoding}, objects.untyped)

@@ -1,7 +1,7 @@
 """The way of the rows, from as they are read to as they are written; planned over a schema, run over a table.
 
 Every step is lazy and works row by row, so that a table streams through all of them; the exceptions run the rows once
-more for what they must know beforehand (see ``validate`` and ``Lookup.unmatched``) or lay them aside (see ``Repeats``).
+more for what they must know beforehand (see ``validate``, ``Lookup.unmatched`` and ``Repeats``).
 """
 
 from __future__ import annotations

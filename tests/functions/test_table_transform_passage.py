@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.table_transform import passage
-from functions.table_transform.delimited import Delimited, recognised
+from functions.table_transform.delimited import Delimited, Wanted, recognised
 from functions.table_transform.errors import POLARS_FAULTS, InvalidRows
 from functions.table_transform.passage import Layout
 from functions.table_transform.spool import Content, Scratch
@@ -34,9 +34,9 @@ CELLS = st.one_of(
 )
 
 
-def opened(body: bytes, types: dict[str, str] | None = None) -> Delimited:
+def opened(body: bytes) -> Delimited:
     scratch = Scratch.without_disk()
-    return recognised(as_utf8(Content(body), scratch), None, types or {}, pl.Schema.names, scratch)
+    return recognised(as_utf8(Content(body), scratch), Wanted(), scratch)
 
 
 def outcome(read: Any) -> Any:
@@ -115,7 +115,7 @@ class TestPassing:
         cells[place] = odd
         body = ("key,cell\n" + "".join(f"some key,{cell}\n" for cell in cells)).encode()
 
-        frame = over_table(body, None, {}, pl.Schema.names, collected)[0]
+        frame = over_table(body, Wanted(), collected)[0]
 
         assert frame.schema["cell"] == expected
         assert frame["cell"].cast(pl.String)[place] == (odd.lower() if expected == pl.Boolean else _said(odd, expected))
@@ -128,10 +128,10 @@ class TestPassing:
             return collected(table).height
 
         good = b"a,b\n" + b"1,x\n" * 5000
-        assert over_table(good, None, {}, pl.Schema.names, work)[1].rows == 5000
+        assert over_table(good, Wanted(), work)[1].rows == 5000
         assert len(runs) == 1
 
-        assert over_table(good + b"2.5,y\n", None, {}, pl.Schema.names, work)[1].rows == 5001
+        assert over_table(good + b"2.5,y\n", Wanted(), work)[1].rows == 5001
         assert [schema["a"] for schema in runs[1:]] == [pl.Int64, pl.Float64]
 
     @pytest.mark.parametrize(
@@ -189,9 +189,7 @@ class TestPassing:
     def test_a_frame_can_be_run_several_times(self) -> None:
         body = b"a,b\n" + b"1,x\n" * 5000
 
-        (first, second), table = over_table(
-            body, None, {}, pl.Schema.names, lambda table: (collected(table), collected(table))
-        )
+        (first, second), table = over_table(body, Wanted(), lambda table: (collected(table), collected(table)))
 
         assert first.equals(second)
         assert table.rows == 5000
@@ -204,7 +202,7 @@ class TestPassing:
             transform(body, sql="SELECT SUM(c) FROM self")
 
     def test_columns_tell_their_types_by_name(self) -> None:
-        table = read_table(b"id,b\n1,2\n", None, lambda names: dict.fromkeys(names[:1], "text"))
+        table = read_table(b"id,b\n1,2\n", Wanted(types=lambda names: dict.fromkeys(names[:1], "text")))
 
         assert table.schema == {"id": pl.String, "b": pl.Int64}
 
