@@ -18,8 +18,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal, overload
 
 from itemkit.destination import Destination, Mark, fingerprint, is_done
 from itemkit.errors import ItemError, ObjectChanged, ObjectTooLarge, OperationFailed, PermanentError, TransientError
@@ -212,10 +213,7 @@ class _Batch:
             self._budget.take(work.held)
             work.bytes_in = head.size
             work.version = work.item.version if work.item.part else head.etag
-            if spool_above is not None and head.size > spool_above:
-                work.body = _spooled(work.item, stream)
-            else:
-                work.body = with_header(work.item, stream.read())
+            work.body = body_of(work.item, stream, on_disk=spool_above is not None and head.size > spool_above)
 
     def _process(self, work: _Work) -> None:
         """Compute, in the one computing thread, and let go of the bytes."""
@@ -266,17 +264,19 @@ def require_small(item: Item, head: Head, operation: Operation[Any]) -> None:
         )
 
 
-def with_header(item: Item, rows: bytes) -> bytes:
-    """Put the header row before the rows of a part."""
-    return item.part.header.encode() + b"\n" + rows if item.part and item.part.header else rows
-
-
-def _spooled(item: Item, stream: BinaryIO) -> Path:
-    """Copy an item to a temporary file."""
-    with tempfile.NamedTemporaryFile(prefix="fanfold-", delete=False) as file:
-        file.write(with_header(item, b""))
-        shutil.copyfileobj(stream, file, 1 << 20)
-    return Path(file.name)
+@overload
+def body_of(item: Item, stream: BinaryIO, *, on_disk: Literal[False]) -> bytes: ...
+@overload
+def body_of(item: Item, stream: BinaryIO, *, on_disk: bool) -> bytes | Path: ...
+def body_of(item: Item, stream: BinaryIO, *, on_disk: bool) -> bytes | Path:
+    """Return an item's bytes, those of a part behind its header row, in memory once or in a temporary file."""
+    header = item.part.header.encode() + b"\n" if item.part and item.part.header else b""
+    if not on_disk and not header:
+        return stream.read()
+    with tempfile.NamedTemporaryFile(prefix="fanfold-", delete=False) if on_disk else BytesIO() as whole:
+        whole.write(header)
+        shutil.copyfileobj(stream, whole, 1 << 20)
+        return whole.getvalue() if isinstance(whole, BytesIO) else Path(whole.name)
 
 
 def _succeeded(work: _Work, result: Result) -> Record:

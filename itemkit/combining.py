@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from itemkit.batch import READERS, Task, opened, require_small, unsuccessful, with_header
+from itemkit.batch import READERS, Task, body_of, opened, require_small, unsuccessful
 from itemkit.destination import FINGERPRINT, RUN, SOURCE, quoted
 from itemkit.errors import OutputConflict
 from itemkit.item import Item
@@ -93,7 +93,7 @@ def _read(item: Item, task: Task, store: Store) -> tuple[Record | bytes, str | N
         with opened(store, item) as (head, stream):
             etag = head.etag
             require_small(item, head, task.operation)
-            return with_header(item, stream.read()), etag
+            return body_of(item, stream, on_disk=False), etag
     except Exception as error:
         return unsuccessful(item, error), etag
 

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +23,8 @@ from memory import megabytes
 ROOT = Path(__file__).resolve().parents[2]
 Convert = Callable[[Sequence[Path], Path], None]
 COLUMNS = ("order_id", "customer", "ordered_on", "region", "status", "quantity", "price", "note")
+# Of a stream.
+PIECE = 1 << 20
 # Whole numbers to those who go by the looks of the values, which costs them their zeros.
 CODES = ("order_id", "customer")
 SQL = """
@@ -66,37 +68,64 @@ def combined(_distinct: bool) -> Convert:
     return convert
 
 
-class Files:
-    """Objects as files, of which the planner reads parts."""
+def fetched(_distinct: bool) -> Convert:
+    """Return our side: one file after the other, each as a function gets it, as a stream and by way of its disk."""
+    return _fetched(lambda path: [None])
+
+
+def ranges(_distinct: bool) -> Convert:
+    """Return our side: every file planned into parts, as Prepare does, and each part as a function gets it."""
+    sys.path.insert(0, str(ROOT))
+    from functions.prepare.split import Splitter  # noqa: PLC0415 - the peers do without
+    from itemkit.job import Split  # noqa: PLC0415
+
+    def parts(path: Path) -> Sequence[Any]:
+        return Splitter(_Files(path), Split()).parts(f"s3://bench/{path.name}", path.stat().st_size, "etag")
+
+    return _fetched(parts)
+
+
+def _fetched(parts: Callable[[Path], Sequence[Any]]) -> Convert:
+    """Return our side with the objects' bytes from a stream; ``parts`` of a file, ``None``: all of it."""
+    operation, item, options = _operation(OPTIONS | {"types": dict.fromkeys(CODES, "text")})
+    from itemkit.batch import body_of  # noqa: PLC0415 - the peers do without
+
+    def convert(paths: Sequence[Path], folder: Path) -> None:
+        for path in paths:
+            for number, part in enumerate(parts(path)):
+                cut = {} if part is None else _columns(part)
+                of_it = replace(item(path), columns=cut)
+                size = path.stat().st_size if part is None else part.size
+                with _Files(path).open(of_it.uri, part) as (_, stream):
+                    body = body_of(of_it, stream, on_disk=size > operation.spool_above)
+                result = operation.process(of_it, body, options)
+                _keep(result.outputs[0], folder / f"{path.stem}-{number}.parquet")
+                if isinstance(body, Path):
+                    body.unlink()
+
+    return convert
+
+
+def _columns(part: Any) -> dict[str, str]:
+    return {"byte_range": f"{part.first}-{part.last}", "source_etag": part.etag, "header_row": part.header}
+
+
+class _Files:
+    """Objects as files, read as streams."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     @contextmanager
     def open(self, uri: str, part: Any) -> Iterator[tuple[Any, BinaryIO]]:
-        """Open a part of the file."""
-        with self._path.open("rb") as file:
-            file.seek(part.first)
-            yield None, BytesIO(file.read(part.size))
+        """Open the file, or a part of it."""
+        from itemkit.store import Chunks  # noqa: PLC0415 - the peers do without
 
-
-def ranges(_distinct: bool) -> Convert:
-    """Return our side: every file planned into parts, as Prepare does, and each part through the operation."""
-    operation, item, options = _operation(OPTIONS | {"types": dict.fromkeys(CODES, "text")})
-    from functions.prepare.split import Splitter  # noqa: PLC0415 - the peers do without
-    from itemkit.job import Split  # noqa: PLC0415
-
-    def convert(paths: Sequence[Path], folder: Path) -> None:
-        for path in paths:
-            parts = Splitter(Files(path), Split()).parts("s3://bench/" + path.name, path.stat().st_size, "etag")
-            for number, part in enumerate(parts):
-                with path.open("rb") as file:
-                    file.seek(part.first)
-                    body = part.header.encode() + b"\n" + file.read(part.size)
-                result = operation.process(item(path), body, options)
-                _keep(result.outputs[0], folder / f"{path.stem}-{number}.parquet")
-
-    return convert
+        first, left = (0, self._path.stat().st_size) if part is None else (part.first, part.size)
+        with self._path.open("rb", buffering=0) as file:
+            file.seek(first)
+            sizes = (min(PIECE, left - done) for done in range(0, left, PIECE))
+            yield None, Chunks(file.read(size) for size in sizes)
 
 
 def polars(distinct: bool) -> Convert:
@@ -152,7 +181,10 @@ def duckdb(distinct: bool) -> Convert:
     return convert
 
 
-SIDES = {"ours": ours, "combined": combined, "ranges": ranges, "polars": polars, "pandas": pandas, "duckdb": duckdb}
+SIDES = {
+    "ours": ours, "combined": combined, "fetched": fetched, "ranges": ranges, "polars": polars, "pandas": pandas,
+    "duckdb": duckdb,
+}  # fmt: skip
 
 
 def _operation(given: dict[str, Any]) -> tuple[Any, Callable[[Path], Any], Any]:

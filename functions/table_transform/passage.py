@@ -117,7 +117,6 @@ class Passage:
 
     Attributes:
         kinds: the types of the columns by name, ``None`` for those without values; guessed unless given.
-        frame: the typed rows; what is made of it holds if ``is_proven`` afterwards.
         rows: how many there are; 0 before all of them have been read once.
     """
 
@@ -137,7 +136,12 @@ class Passage:
         self.rows = 0
         self._lacking: set[str] = set()
         self._proven: set[str] = set()
-        self.frame = register_io_source(self._read, schema=schema_of(self.kinds))
+
+    @property
+    def frame(self) -> pl.LazyFrame:
+        """The typed rows; what is made of them holds if ``is_proven`` afterwards."""
+        # Not kept: it refers to this, and Python's collector does not see through it to let go of both.
+        return register_io_source(self._read, schema=schema_of(self.kinds))
 
     @property
     def is_proven(self) -> bool:

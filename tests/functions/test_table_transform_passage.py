@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
+import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -296,3 +299,27 @@ class TestFiles:
 
         with pytest.raises(InvalidRows, match=r"row 5001 below the header \(line 5002\) has 1 fields"):
             transform(path)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"drop_duplicates": True},
+        {"schema": {"a": {"type": "integer"}}},
+        {"partition_by": ["b"]},
+        {"sql": "SELECT a FROM self LIMIT 3"},
+        {"sql": "SELECT SUM(a) AS a FROM self"},
+    ],
+)
+@pytest.mark.parametrize("odd", [b"", b"\n", b"2,y,z\n"], ids=["in passing", "with patience", "refused"])
+def test_a_table_is_let_go_of(options: dict[str, Any], odd: bytes) -> None:
+    """A function lives on from batch to batch: what it kept of each table would fill its memory."""
+    body = b"a,b\n" + b"1,x\n" * 50_000 + odd + b"3,y\n"
+    holders = sys.getrefcount(body)
+
+    with suppress(InvalidRows):
+        transform(body, **options)
+
+    gc.collect()
+    assert sys.getrefcount(body) == holders
