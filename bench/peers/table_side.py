@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from io import FileIO, RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,8 +24,6 @@ from memory import megabytes
 ROOT = Path(__file__).resolve().parents[2]
 Convert = Callable[[Sequence[Path], Path], None]
 COLUMNS = ("order_id", "customer", "ordered_on", "region", "status", "quantity", "price", "note")
-# Of a stream.
-PIECE = 1 << 20
 # Whole numbers to those who go by the looks of the values, which costs them their zeros.
 CODES = ("order_id", "customer")
 SQL = """
@@ -119,13 +118,28 @@ class _Files:
     @contextmanager
     def open(self, uri: str, part: Any) -> Iterator[tuple[Any, BinaryIO]]:
         """Open the file, or a part of it."""
-        from itemkit.store import Chunks  # noqa: PLC0415 - the peers do without
-
-        first, left = (0, self._path.stat().st_size) if part is None else (part.first, part.size)
+        first, size = (0, self._path.stat().st_size) if part is None else (part.first, part.size)
         with self._path.open("rb", buffering=0) as file:
             file.seek(first)
-            sizes = (min(PIECE, left - done) for done in range(0, left, PIECE))
-            yield None, Chunks(file.read(size) for size in sizes)
+            yield None, _Range(file, size)
+
+
+class _Range(RawIOBase):
+    """The next bytes of a file as a stream that ends with them."""
+
+    def __init__(self, file: FileIO, size: int) -> None:
+        self._file, self._left = file, size
+
+    def readable(self) -> bool:
+        return True
+
+    def readall(self) -> bytes:
+        return self._file.read(self._left)
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._file.readinto(memoryview(buffer)[: self._left])
+        self._left -= count
+        return count
 
 
 def polars(distinct: bool) -> Convert:
