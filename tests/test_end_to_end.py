@@ -144,7 +144,7 @@ def test_a_manifest_the_native_reader_cannot_take_is_rewritten(cloud):
 
 
 def test_sql_over_the_sample_tables(cloud):
-    sql = "SELECT region, COUNT(*) AS orders FROM self GROUP BY region ORDER BY region"
+    sql = "SELECT region, COUNT(*) AS orders, SUM(amount) AS amount FROM self GROUP BY region ORDER BY region"
     job = {"operation": "table-transform", "source": source(cloud, "tables/"), "options": {"sql": sql}}
     summary = cloud.run(job | {"tolerate": {"percent": 50}}).summary
 

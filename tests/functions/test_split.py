@@ -21,7 +21,7 @@ from functions.prepare.plan import Place, Planner
 from functions.prepare.preflight import Aws
 from functions.prepare.split import Splitter, named, numbered
 from itemkit import InvalidJob, TransientError
-from itemkit.batch import with_header
+from itemkit.batch import body_of
 from itemkit.errors import ObjectArchived
 from itemkit.item import Item, Part, listed_item, manifest_item
 from itemkit.job import Split
@@ -50,7 +50,7 @@ def bodies(objects: dict[str, bytes], rows: Iterable[Any]) -> Iterator[bytes]:
     store = MemoryStore(objects)
     for item in (manifest_item(row, "photos") for row in rows):
         with store.open(item.uri, item.part) as (_, stream):
-            yield with_header(item, stream.read())
+            yield body_of(item, stream, on_disk=False)
 
 
 def divided(body: bytes, wanted: Split, name: str = "big.csv") -> list[bytes]:
